@@ -1,0 +1,50 @@
+//! Frames in and out: the only code that names chemfiles.
+//!
+//! [`read`] turns a trajectory file into a [`Dataset`]: one molecule, whole, in the library's units.
+//! [`Writer`] writes structures in any format chemfiles writes, or as `.npz`, through a temporary file.
+
+pub mod elements;
+
+use std::path::PathBuf;
+
+use ndarray::{Array1, Array3};
+
+/// Frames of one molecule, in angstrom, kcal/mol, fs and amu; every number in it is finite.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Atomic numbers, (n).
+    pub species: Vec<u8>,
+    /// Masses in amu, (n).
+    pub masses: Vec<f64>,
+    /// Positions in angstrom, (N, n, 3). The molecule is whole; it is neither centred nor rotated.
+    pub positions: Array3<f64>,
+    /// Forces in kcal/mol/angstrom, (N, n, 3), where the file has them.
+    pub forces: Option<Array3<f64>>,
+    /// Potential energies in kcal/mol, (N), where the file has them.
+    pub energies: Option<Array1<f64>>,
+    /// Velocities in angstrom/fs, (N, n, 3), where the file has them.
+    pub velocities: Option<Array3<f64>>,
+    /// Where the frames came from.
+    pub source: Source,
+}
+
+/// Where frames came from, kept for messages and for the sampler's record.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The file.
+    pub path: PathBuf,
+    /// Its format, for example `LAMMPS`, `XYZ`, `NumPy npz`.
+    pub format: String,
+    /// Frame numbers in the file (counted from 0), (N): what row k of the arrays was.
+    pub frames: Vec<usize>,
+    /// Atoms of a frame in the file, before any selection.
+    pub atoms_in_file: usize,
+    /// Whether the file has a periodic cell.
+    pub periodic: bool,
+    /// The units read and how they were known, one line for the user.
+    pub units: String,
+    /// SHA-256 over species, positions, forces and energies as they stand here, hexadecimal.
+    pub digest: String,
+    /// Things the user should know, one line each.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,20 @@
+//! boltzdrift learns a **one-step Boltzmann sampler** of a molecule from a molecular dynamics
+//! trajectory with forces, and hands equilibrated states to molecular dynamics codes.
+//!
+//! The data's way through the crate, each room using only rooms before it:
+//!
+//! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
+//! distances, feature forces, thermometer).
+//!
+//! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
+//! velocities and forces are `(frames, atoms, 3)`, row-major.
+
+pub mod dataset;
+pub mod error;
+pub mod molecule;
+pub mod units;
+
+pub use error::{Error, Result};
+
+/// Version of this library, as in `Cargo.toml`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
