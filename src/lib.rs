@@ -12,7 +12,12 @@
 pub mod dataset;
 pub mod error;
 pub mod molecule;
+pub mod sampler;
 pub mod units;
+
+// Links OpenBLAS, through which ndarray multiplies matrices in this build.
+#[cfg(feature = "train")]
+extern crate openblas_src as _;
 
 pub use error::{Error, Result};
 

@@ -1,0 +1,150 @@
+//! The exported one-step sampler: its file and its inference on the CPU, without libtorch.
+//!
+//! Sample `i` of seed `s` is the same bytes whatever the batch, the number of threads and the range
+//! it is asked for in: its noise comes from its own ChaCha stream ([`noise`]), and every number of
+//! the network is one chain of fused multiply-adds in a fixed order ([`network`]).
+
+pub mod file;
+pub mod network;
+pub mod noise;
+pub mod velocities;
+
+use std::path::Path;
+
+use ndarray::Array3;
+use rayon::prelude::*;
+
+pub use file::{Model, Record, FORMAT_VERSION};
+use network::Network;
+
+use crate::{Error, Result};
+
+/// Samples that one thread turns out between two looks at the progress callback.
+const BLOCK: usize = 96;
+
+/// A loaded sampler, ready to draw. Shared read-only between threads.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    model: Model,
+    network: Network,
+}
+
+impl Sampler {
+    /// Loads an exported sampler.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be read, [`Error::Data`] where its content is not a sampler.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Sampler::new(Model::load(path.as_ref())?)
+    }
+
+    /// A sampler of a model in memory.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] where the layers' shapes do not fit together.
+    pub fn new(model: Model) -> Result<Self> {
+        let network = Network::new(&model.layers)?;
+        Ok(Sampler { model, network })
+    }
+
+    /// What the file says of itself: species, masses, temperature, method, figures.
+    pub fn record(&self) -> &Record {
+        &self.model.record
+    }
+
+    /// The model behind this sampler.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Samples `first .. first + count` of a seed: positions in angstrom, (count, n, 3), the center of
+    /// mass at the origin.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the index range does not fit in 64 bits or `count` samples do not fit in
+    /// memory's address space; [`Error::Numeric`] where the network gives a number that is not finite.
+    pub fn sample(&self, seed: u64, first: u64, count: usize) -> Result<Array3<f64>> {
+        let atoms = self.model.record.species.len();
+        check_range(first, count)?;
+        let size = count.checked_mul(atoms * 3).filter(|&size| size <= isize::MAX as usize / 8);
+        let size = size
+            .ok_or_else(|| Error::usage(format!("{count} samples of {atoms} atoms do not fit in memory")))?;
+        let mut out = vec![0.0; size];
+        out.par_chunks_mut(BLOCK * atoms * 3).enumerate().try_for_each(|(block, chunk)| {
+            let start = first + (block * BLOCK) as u64;
+            self.fill(seed, start, chunk)
+        })?;
+        Array3::from_shape_vec((count, atoms, 3), out).map_err(|error| Error::Numeric(error.to_string()))
+    }
+
+    /// Maxwell velocities in angstrom/fs for the same samples, (count, n, 3), at `temperature` kelvin,
+    /// without momentum and angular momentum: 3n - 6 degrees of freedom move (fewer removed where the
+    /// molecule is linear). They come from streams of their own.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a temperature that is not positive or positions of another molecule.
+    pub fn velocities(
+        &self,
+        seed: u64,
+        first: u64,
+        positions: &Array3<f64>,
+        temperature: f64,
+    ) -> Result<Array3<f64>> {
+        let (count, atoms, _) = positions.dim();
+        check_range(first, count)?;
+        let masses = &self.model.record.masses;
+        if atoms != masses.len() {
+            return Err(Error::usage(format!(
+                "positions of {atoms} atoms, but the sampler has {}",
+                masses.len()
+            )));
+        }
+        velocities::maxwell(masses, positions, temperature, seed, first)
+    }
+
+    /// Fills whole samples from index `start` on; `out` holds (k, n, 3).
+    fn fill(&self, seed: u64, start: u64, out: &mut [f64]) -> Result<()> {
+        let record = &self.model.record;
+        let (atoms, noise_size) = (record.species.len(), record.network.noise);
+        let count = out.len() / (atoms * 3);
+        let mut noise = vec![0.0_f32; count * noise_size];
+        let mut choice = vec![0_usize; count];
+        for (k, (row, choice)) in noise.chunks_exact_mut(noise_size).zip(&mut choice).enumerate() {
+            let mut stream = noise::Stream::new(seed, noise::Purpose::Positions, start + k as u64);
+            stream.normals(row);
+            *choice = stream.below(record.symmetry.len());
+        }
+        let raw = self.network.forward(&noise, count);
+        let total: f64 = record.masses.iter().sum();
+        for ((k, sample), raw) in out.chunks_exact_mut(atoms * 3).enumerate().zip(raw.chunks_exact(atoms * 3))
+        {
+            let operation = &record.symmetry[choice[k]];
+            let sign = if operation.mirror { -1.0 } else { 1.0 };
+            for (atom, &from) in operation.permutation.iter().enumerate() {
+                for c in 0..3 {
+                    let x = self.model.origin[from * 3 + c] + self.model.scale * f64::from(raw[from * 3 + c]);
+                    sample[atom * 3 + c] = sign * x;
+                }
+            }
+            for c in 0..3 {
+                let center = (0..atoms).map(|a| record.masses[a] * sample[a * 3 + c]).sum::<f64>() / total;
+                for a in 0..atoms {
+                    sample[a * 3 + c] -= center;
+                }
+            }
+            if sample.iter().any(|x| !x.is_finite()) {
+                return Err(Error::Numeric(format!(
+                    "sample {} of seed {seed} is not finite: the model's weights are damaged; train or copy it again",
+                    start + k as u64
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_range(first: u64, count: usize) -> Result<()> {
+    first.checked_add(count as u64).map(|_| ()).ok_or_else(|| {
+        Error::usage(format!("samples {first} and {count} more go past the last index, {}", u64::MAX))
+    })
+}
