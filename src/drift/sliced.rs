@@ -1,0 +1,120 @@
+//! The sliced drift: on every line (a projection of the features), the batch moves onto the data by
+//! one-dimensional optimal transport, which is sort to sort. No bandwidth, so stiff and soft modes feel
+//! the same pull. Drifting extends to sliced Wasserstein flows (arXiv 2605.05118).
+
+use rayon::prelude::*;
+use tch::{Kind, Tensor};
+
+use crate::{Error, Result};
+
+/// A number that can be put in order, NaN included.
+trait Ordered: Copy + Send + Sync {
+    fn order(a: Self, b: Self) -> std::cmp::Ordering;
+}
+impl Ordered for f32 {
+    fn order(a: Self, b: Self) -> std::cmp::Ordering {
+        a.total_cmp(&b)
+    }
+}
+impl Ordered for f64 {
+    fn order(a: Self, b: Self) -> std::cmp::Ordering {
+        a.total_cmp(&b)
+    }
+}
+
+/// Targets (L, B) of projections `x` (L, B) of the generated batch for projections `y` (L, B) of equally
+/// many data: on each line the k-th smallest of x gets the k-th smallest of y. No gradient flows.
+///
+/// # Errors
+/// [`Error::Usage`] where the shapes differ; libtorch's own refusals.
+pub fn targets(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let (x, y) = (x.f_detach()?, y.f_detach()?);
+    if x.size() != y.size() || x.dim() != 2 {
+        return Err(Error::usage(format!("projections of batch and data differ: {:?} and {:?}", x.size(), y.size())));
+    }
+    if x.device().is_cuda() {
+        let (_, order) = x.f_sort(1, false)?;
+        let (sorted, _) = y.f_sort(1, false)?;
+        return Ok(x.f_scatter(1, &order, &sorted)?);
+    }
+    match x.f_kind()? {
+        Kind::Float => on_cpu::<f32>(&x, &y),
+        Kind::Double => on_cpu::<f64>(&x, &y),
+        other => Err(Error::usage(format!("projections must be single or double precision, not {other:?}"))),
+    }
+}
+
+fn on_cpu<T: Ordered + Default + tch::kind::Element>(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let (lines, batch) = x.size2()?;
+    let (lines, batch) = (lines as usize, batch as usize);
+    if lines * batch == 0 {
+        return Ok(x.shallow_clone());
+    }
+    let mut values = vec![T::default(); lines * batch];
+    let mut data = vec![T::default(); lines * batch];
+    x.f_contiguous()?.f_copy_data(&mut values, lines * batch)?;
+    y.f_contiguous()?.f_copy_data(&mut data, lines * batch)?;
+    values.par_chunks_mut(batch).zip(data.par_chunks_mut(batch)).for_each_init(
+        || Vec::with_capacity(batch),
+        |order: &mut Vec<(T, u32)>, (values, data)| {
+            order.clear();
+            order.extend(values.iter().enumerate().map(|(k, &v)| (v, k as u32)));
+            // Equal values keep the order of the batch, so that the result does not depend on the sort.
+            order.sort_unstable_by(|a, b| T::order(a.0, b.0).then(a.1.cmp(&b.1)));
+            data.sort_unstable_by(|a, b| T::order(*a, *b));
+            for (&(_, k), &target) in order.iter().zip(data.iter()) {
+                values[k as usize] = target;
+            }
+        },
+    );
+    Ok(Tensor::f_from_slice(&values)?.f_view([lines as i64, batch as i64])?)
+}
+
+/// Unit directions (d, K) drawn from `normals` (d * K of them), on the device and in the kind of `like`.
+///
+/// # Errors
+/// Where libtorch refuses.
+pub fn directions(normals: &[f32], dimension: usize, like: &Tensor) -> Result<Tensor> {
+    let count = normals.len() / dimension.max(1);
+    let d = Tensor::f_from_slice(normals)?.f_view([dimension as i64, count as i64])?;
+    let d = d.f_to_device(like.device())?.f_to_kind(like.f_kind()?)?;
+    let norm = d.f_norm_scalaropt_dim(2.0, [0_i64].as_slice(), true)?.f_clamp_min(1e-12)?;
+    Ok(d.f_div(&norm)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sort_to_sort_by_hand() {
+        let x = Tensor::from_slice(&[3.0, 1.0, 2.0, 0.0, 0.0, -5.0]).view([2, 3]);
+        let y = Tensor::from_slice(&[10.0, 30.0, 20.0, 7.0, 9.0, 8.0]).view([2, 3]);
+        let got = Vec::<f64>::try_from(targets(&x, &y).unwrap().view([-1])).unwrap();
+        assert_eq!(got, [30.0, 10.0, 20.0, 8.0, 9.0, 7.0]);
+        assert!(targets(&x, &y.narrow(1, 0, 2)).is_err());
+    }
+
+    #[test]
+    fn the_transport_on_a_line_is_the_optimal_one() {
+        // Over all pairings of 6 points, sort to sort has the least sum of squares.
+        let x = [0.3, -1.2, 2.2, 0.9, -0.1, 1.4];
+        let y = [1.0, 0.2, -0.7, 3.0, 0.5, -2.0];
+        let target = targets(&Tensor::from_slice(&x).view([1, 6]), &Tensor::from_slice(&y).view([1, 6])).unwrap();
+        let target = Vec::<f64>::try_from(target.view([-1])).unwrap();
+        let cost = |t: &[f64]| x.iter().zip(t).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
+        let mut best = f64::INFINITY;
+        fn all(y: &mut Vec<f64>, k: usize, f: &mut impl FnMut(&[f64])) {
+            if k == y.len() {
+                return f(y);
+            }
+            for i in k..y.len() {
+                y.swap(k, i);
+                all(y, k + 1, f);
+                y.swap(k, i);
+            }
+        }
+        all(&mut y.to_vec(), 0, &mut |p| best = best.min(cost(p)));
+        assert!((cost(&target) - best).abs() < 1e-12);
+    }
+}
