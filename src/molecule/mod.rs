@@ -7,4 +7,6 @@ pub mod features;
 #[cfg(test)]
 pub(crate) mod samples;
 pub mod symmetry;
+pub mod thermometer;
+mod thermometer_warnings;
 pub(crate) mod vector;
