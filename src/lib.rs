@@ -4,14 +4,20 @@
 //! The data's way through the crate, each room using only rooms before it:
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
-//! distances, feature forces, thermometer).
+//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames).
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
 
+// ndarray's matrix products call OpenBLAS in this build; this links it.
+#[cfg(feature = "train")]
+extern crate openblas_src as _;
+
 pub mod dataset;
 pub mod error;
 pub mod molecule;
+mod npz;
+pub mod potential;
 pub mod units;
 
 pub use error::{Error, Result};
