@@ -20,14 +20,23 @@ impl Generator {
     ///
     /// # Errors
     /// Where libtorch cannot place it.
-    pub fn new(noise: usize, width: usize, depth: usize, outputs: usize, seed: u64, device: Device) -> Result<Self> {
+    pub fn new(
+        noise: usize,
+        width: usize,
+        depth: usize,
+        outputs: usize,
+        seed: u64,
+        device: Device,
+    ) -> Result<Self> {
         let sizes: Vec<usize> =
             std::iter::once(noise).chain(std::iter::repeat_n(width, depth)).chain([outputs]).collect();
         let mut stream = Stream::new(seed, Purpose::Weights, 0);
         let mut values = Vec::with_capacity(count(&sizes));
         for pair in sizes.windows(2) {
             let bound = 1.0 / (pair[0] as f64).sqrt();
-            values.extend((0..(pair[0] + 1) * pair[1]).map(|_| (bound * (2.0 * stream.uniform() - 1.0)) as f32));
+            values.extend(
+                (0..(pair[0] + 1) * pair[1]).map(|_| (bound * (2.0 * stream.uniform() - 1.0)) as f32),
+            );
         }
         Generator::from_flat(sizes, &values, device)
     }
@@ -79,7 +88,8 @@ impl Generator {
     /// Where libtorch refuses.
     pub fn gradient(&self, loss: &Tensor) -> Result<Tensor> {
         let parts = Tensor::f_run_backward(&[loss], &self.views, false, false)?;
-        let parts = parts.iter().map(|part| part.f_reshape([-1_i64])).collect::<std::result::Result<Vec<_>, _>>()?;
+        let parts =
+            parts.iter().map(|part| part.f_reshape([-1_i64])).collect::<std::result::Result<Vec<_>, _>>()?;
         Ok(Tensor::f_cat(&parts, 0)?)
     }
 

@@ -4,20 +4,30 @@
 //! The data's way through the crate, each room using only rooms before it:
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
-//! distances, feature forces, thermometer).
+//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
+//! [`sampler`] (the exported file and its torch-free inference) → `drift` (the drifting fields) →
+//! `generator`, `train`. The last three need the feature `train`.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
 
-pub mod dataset;
-pub mod error;
-pub mod molecule;
-pub mod sampler;
-pub mod units;
-
-// Links OpenBLAS, through which ndarray multiplies matrices in this build.
+// ndarray's matrix products call OpenBLAS in this build; this links it.
 #[cfg(feature = "train")]
 extern crate openblas_src as _;
+
+pub mod dataset;
+#[cfg(feature = "train")]
+pub mod drift;
+pub mod error;
+#[cfg(feature = "train")]
+pub mod generator;
+pub mod molecule;
+mod npz;
+pub mod potential;
+pub mod sampler;
+#[cfg(feature = "train")]
+pub mod train;
+pub mod units;
 
 pub use error::{Error, Result};
 

@@ -22,7 +22,8 @@ impl PairDistances {
     /// # Errors
     /// Where libtorch cannot place the index tensors.
     pub fn new(atoms: usize, device: Device) -> Result<Self> {
-        let (first, second): (Vec<i64>, Vec<i64>) = pairs(atoms).iter().map(|&(i, j)| (i as i64, j as i64)).unzip();
+        let (first, second): (Vec<i64>, Vec<i64>) =
+            pairs(atoms).iter().map(|&(i, j)| (i as i64, j as i64)).unzip();
         let place = |index: &[i64]| Tensor::f_from_slice(index)?.f_to_device(device);
         Ok(PairDistances { first: place(&first)?, second: place(&second)? })
     }
@@ -32,7 +33,8 @@ impl PairDistances {
     /// # Errors
     /// Where libtorch refuses, for example for want of memory.
     pub fn apply(&self, positions: &Tensor) -> Result<Tensor> {
-        let difference = positions.f_index_select(0, &self.first)?.f_sub(&positions.f_index_select(0, &self.second)?)?;
+        let difference =
+            positions.f_index_select(0, &self.first)?.f_sub(&positions.f_index_select(0, &self.second)?)?;
         let square = difference.f_square()?.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?;
         Ok(square.f_add_scalar(SOFTENING)?.f_sqrt()?)
     }

@@ -69,7 +69,8 @@ impl Field {
         let mut logits = self.logits(x, y)?;
         if let (Some(force), true) = (force, self.gamma != 0.0) {
             // A_bj = F_j . (y_j - x_b)
-            let at_data = force.f_mul(y)?.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?.f_unsqueeze(0)?;
+            let at_data =
+                force.f_mul(y)?.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?.f_unsqueeze(0)?;
             let alignment = at_data.f_sub(&x.f_matmul(&force.f_transpose(0, 1)?)?)?;
             let alignment = match self.normalization {
                 Normalization::Scaled { .. } => {
@@ -97,7 +98,8 @@ impl Field {
     fn logits(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
         let norm = |t: &Tensor| t.f_square()?.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>);
         let product = x.f_matmul(&y.f_transpose(0, 1)?)?.f_mul_scalar(-2.0)?;
-        let square = product.f_add(&norm(x)?.f_unsqueeze(1)?)?.f_add(&norm(y)?.f_unsqueeze(0)?)?.f_clamp_min(0.0)?;
+        let square =
+            product.f_add(&norm(x)?.f_unsqueeze(1)?)?.f_add(&norm(y)?.f_unsqueeze(0)?)?.f_clamp_min(0.0)?;
         Ok(match self.kernel {
             Kernel::Gaussian => square.f_mul_scalar(-0.5 / (self.tau * self.tau))?,
             Kernel::Laplace => square.f_sqrt()?.f_mul_scalar(-1.0 / self.tau)?,

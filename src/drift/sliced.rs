@@ -30,7 +30,11 @@ impl Ordered for f64 {
 pub fn targets(x: &Tensor, y: &Tensor) -> Result<Tensor> {
     let (x, y) = (x.f_detach()?, y.f_detach()?);
     if x.size() != y.size() || x.dim() != 2 {
-        return Err(Error::usage(format!("projections of batch and data differ: {:?} and {:?}", x.size(), y.size())));
+        return Err(Error::usage(format!(
+            "projections of batch and data differ: {:?} and {:?}",
+            x.size(),
+            y.size()
+        )));
     }
     if x.device().is_cuda() {
         let (_, order) = x.f_sort(1, false)?;
@@ -100,7 +104,8 @@ mod tests {
         // Over all pairings of 6 points, sort to sort has the least sum of squares.
         let x = [0.3, -1.2, 2.2, 0.9, -0.1, 1.4];
         let y = [1.0, 0.2, -0.7, 3.0, 0.5, -2.0];
-        let target = targets(&Tensor::from_slice(&x).view([1, 6]), &Tensor::from_slice(&y).view([1, 6])).unwrap();
+        let target =
+            targets(&Tensor::from_slice(&x).view([1, 6]), &Tensor::from_slice(&y).view([1, 6])).unwrap();
         let target = Vec::<f64>::try_from(target.view([-1])).unwrap();
         let cost = |t: &[f64]| x.iter().zip(t).map(|(a, b)| (a - b) * (a - b)).sum::<f64>();
         let mut best = f64::INFINITY;

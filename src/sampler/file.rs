@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::network::Layer;
 use crate::error::{one_line, Place};
+use crate::molecule::symmetry::SymmetryOperation;
 use crate::{Error, Result};
 
 /// Version of the file format; a reader refuses a higher one.
@@ -25,16 +26,6 @@ pub const FORMAT_VERSION: u32 = 1;
 const LARGEST_FILE: u64 = 1 << 30;
 const LARGEST_MOLECULE: usize = 10_000;
 const LARGEST_GROUP: usize = 100_000;
-
-/// A symmetry operation: atom a of the result is atom `permutation[a]`, mirrored through the origin
-/// where `mirror` is set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    /// (n) indices of atoms.
-    pub permutation: Vec<usize>,
-    /// Whether the operation inverts space.
-    pub mirror: bool,
-}
 
 /// Shape of the generator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +56,7 @@ pub struct Record {
     /// Unit of `origin` and `scale`; always `angstrom`.
     pub length_unit: String,
     /// Symmetry operations; one of them is applied at random to every sample. The first is the identity.
-    pub symmetry: Vec<Operation>,
+    pub symmetry: Vec<SymmetryOperation>,
     /// Bonded pairs of atoms, for programs that match the molecule.
     pub bonds: Vec<[usize; 2]>,
     /// The generator's shape.
@@ -142,12 +133,14 @@ impl Model {
         let version = version.get("format_version").and_then(serde_json::Value::as_u64);
         match version {
             Some(v) if v == u64::from(FORMAT_VERSION) => (),
-            Some(v) if v > u64::from(FORMAT_VERSION) => return Err(Error::data(
-                Place::file(path),
-                format!(
+            Some(v) if v > u64::from(FORMAT_VERSION) => {
+                return Err(Error::data(
+                    Place::file(path),
+                    format!(
                     "format version {v}, but this library reads up to {FORMAT_VERSION}; update boltzdrift"
                 ),
-            )),
+                ))
+            }
             _ => return Err(bad("its record has no valid format_version".into())),
         }
         let record: Record = serde_json::from_str(record)
@@ -323,8 +316,8 @@ mod tests {
     use super::*;
 
     fn water() -> Model {
-        let identity = Operation { permutation: vec![0, 1, 2], mirror: false };
-        let swap = Operation { permutation: vec![0, 2, 1], mirror: true };
+        let identity = SymmetryOperation { permutation: vec![0, 1, 2], mirror: false };
+        let swap = SymmetryOperation { permutation: vec![0, 2, 1], mirror: true };
         let layer = |inputs: usize, outputs: usize| Layer {
             inputs,
             outputs,

@@ -27,11 +27,11 @@ impl FromStr for Choice {
             "auto" => Ok(Choice::Auto),
             "cpu" => Ok(Choice::Cpu),
             "cuda" => Ok(Choice::Cuda(0)),
-            _ => text
-                .strip_prefix("cuda:")
-                .and_then(|index| index.parse().ok())
-                .map(Choice::Cuda)
-                .ok_or_else(|| Error::usage(format!("device '{text}': give auto, cpu, cuda or cuda:INDEX"))),
+            _ => {
+                text.strip_prefix("cuda:").and_then(|index| index.parse().ok()).map(Choice::Cuda).ok_or_else(
+                    || Error::usage(format!("device '{text}': give auto, cpu, cuda or cuda:INDEX")),
+                )
+            }
         }
     }
 }

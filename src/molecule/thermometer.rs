@@ -1,0 +1,234 @@
+//! The configurational thermometer: which temperature the positions and forces are at.
+//!
+//! Hypervirial theorem: <v . (-F)> = kT <div v> for any vector field v. With v = (r - <r>) u on one atom of
+//! a bond (u its direction), div v = 1 + 2 (r - <r>) / r. Numerator and denominator are summed over both
+//! ends of every bond. It reads; it never sets a temperature.
+
+use ndarray::{Array1, ArrayView3};
+use serde::Serialize;
+
+use super::bonds::Bonds;
+use super::vector::{between, dot, norm};
+use crate::dataset::Dataset;
+use crate::units::{BOLTZMANN, ENERGY_TO_KINETIC};
+use crate::{Error, Result};
+
+/// Blocks of consecutive frames for the standard error, as in the reference.
+const BLOCKS: usize = 20;
+/// Relative width below which a bond counts as held at its length by a constraint.
+const RIGID: f64 = 2e-3;
+
+/// A temperature with the standard error of its block averages, kelvin.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Temperature {
+    /// The temperature in K.
+    pub kelvin: f64,
+    /// Its standard error in K over up to 20 blocks of consecutive frames.
+    pub error: f64,
+}
+
+/// What one bond alone reads.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct BondTemperature {
+    /// The bond.
+    pub atoms: (usize, usize),
+    /// Its reading, over both ends.
+    pub temperature: Temperature,
+    /// Standard deviation of the bond's length over its mean.
+    pub relative_width: f64,
+}
+
+/// The temperature of the velocities, counted in two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Kinetic {
+    /// Counting 3N - `removed` degrees of freedom: right where the molecule neither moves nor turns as a whole.
+    pub internal: Temperature,
+    /// Counting all 3N.
+    pub all: Temperature,
+    /// Degrees of freedom of the motion as a whole: 6, 5 for two atoms, 3 for one.
+    pub removed: usize,
+    /// Share of the kinetic energy in the motion of the center of mass (3 / 3N where it is thermal).
+    pub center_share: f64,
+}
+
+/// What the frames say about their temperature.
+#[derive(Debug, Clone, Serialize)]
+pub struct Thermometer {
+    /// The temperature that was asked for, K.
+    pub asked: Option<f64>,
+    /// The reading from positions and forces; none without forces or bonds.
+    pub configurational: Option<Temperature>,
+    /// The same, bond by bond.
+    pub bonds: Vec<BondTemperature>,
+    /// The reading from velocities, where there are any.
+    pub kinetic: Option<Kinetic>,
+    /// Things the user should know, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Per-frame numerator and denominator of the hypervirial identity over both ends of one bond.
+fn bond_terms(positions: &ArrayView3<f64>, forces: &ArrayView3<f64>, i: usize, j: usize) -> [Array1<f64>; 3] {
+    let frames = positions.dim().0;
+    let lengths = Array1::from_shape_fn(frames, |frame| norm(between(positions, frame, i, j)));
+    let mean = lengths.sum() / frames as f64;
+    let numerator = Array1::from_shape_fn(frames, |frame| {
+        let u = between(positions, frame, i, j);
+        // F_i . u / r at one end and F_j . (-u) / r at the other
+        let along = dot(between(forces, frame, i, j), u) / lengths[frame];
+        -along * (lengths[frame] - mean)
+    });
+    let denominator = lengths.mapv(|r| 2.0 * (1.0 + 2.0 * (r - mean) / r));
+    [numerator, denominator, lengths]
+}
+
+/// Ratio of means over kB, with the block standard error.
+fn ratio(numerator: &Array1<f64>, denominator: &Array1<f64>) -> Temperature {
+    let frames = numerator.len();
+    let blocks = BLOCKS.min(frames);
+    let read = |from: usize, to: usize| {
+        let slice = ndarray::s![from..to];
+        numerator.slice(slice).sum() / denominator.slice(slice).sum() / BOLTZMANN
+    };
+    // As numpy.array_split: the first blocks are one longer.
+    let (size, longer) = (frames / blocks, frames % blocks);
+    let mut start = 0;
+    let mut readings = Vec::with_capacity(blocks);
+    for block in 0..blocks {
+        let end = start + size + usize::from(block < longer);
+        readings.push(read(start, end));
+        start = end;
+    }
+    let mean = readings.iter().sum::<f64>() / blocks as f64;
+    let variance = readings.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / (blocks as f64 - 1.0);
+    Temperature { kelvin: read(0, frames), error: (variance / blocks as f64).sqrt() }
+}
+
+/// Configurational temperature of frames (N, n, 3), angstrom and kcal/mol/angstrom, and that of every bond.
+///
+/// # Errors
+/// [`Error::Usage`] for fewer than two frames, no bonds, or arrays of different shapes;
+/// [`Error::Numeric`] where a number is not finite.
+pub fn configurational_temperature(
+    positions: ArrayView3<f64>,
+    forces: ArrayView3<f64>,
+    bonds: &Bonds,
+) -> Result<(Temperature, Vec<BondTemperature>)> {
+    let frames = positions.dim().0;
+    if positions.dim() != forces.dim() || positions.dim().1 != bonds.atoms() {
+        return Err(Error::usage(format!(
+            "positions {:?}, forces {:?} and a bond graph of {} atoms; the shapes must agree",
+            positions.dim(),
+            forces.dim(),
+            bonds.atoms()
+        )));
+    }
+    if frames < 2 || bonds.pairs.is_empty() {
+        return Err(Error::usage(format!(
+            "the configurational temperature needs at least two frames and one bond, here {frames} and {}",
+            bonds.pairs.len()
+        )));
+    }
+    let (mut numerator, mut denominator) = (Array1::zeros(frames), Array1::zeros(frames));
+    let mut each = Vec::with_capacity(bonds.pairs.len());
+    for &(i, j) in &bonds.pairs {
+        let [top, bottom, lengths] = bond_terms(&positions, &forces, i, j);
+        let relative_width = lengths.std(0.0) / (lengths.sum() / frames as f64);
+        each.push(BondTemperature { atoms: (i, j), temperature: ratio(&top, &bottom), relative_width });
+        numerator += &top;
+        denominator += &bottom;
+    }
+    let total = ratio(&numerator, &denominator);
+    if !(total.kelvin.is_finite() && total.error.is_finite()) {
+        return Err(Error::Numeric(
+            "the configurational temperature is not finite; a position or force is not, or two bonded atoms \
+             coincide"
+                .into(),
+        ));
+    }
+    Ok((total, each))
+}
+
+/// Kinetic temperature of velocities (N, n, 3) in angstrom/fs with masses (n) in amu.
+///
+/// # Errors
+/// [`Error::Usage`] for fewer than two frames; [`Error::Numeric`] where a number is not finite.
+pub fn kinetic_temperature(velocities: ArrayView3<f64>, masses: &[f64]) -> Result<Kinetic> {
+    let (frames, atoms, _) = velocities.dim();
+    if frames < 2 || atoms != masses.len() || atoms == 0 {
+        return Err(Error::usage(format!(
+            "the kinetic temperature needs two frames and a mass per atom, here {frames} frames of {atoms} atoms \
+             and {} masses",
+            masses.len()
+        )));
+    }
+    let total_mass: f64 = masses.iter().sum();
+    let (mut energy, mut center) = (Array1::zeros(frames), 0.0);
+    for (frame, v) in velocities.outer_iter().enumerate() {
+        let mut momentum = [0.0; 3];
+        for (atom, &mass) in masses.iter().enumerate() {
+            for (k, sum) in momentum.iter_mut().enumerate() {
+                *sum += mass * v[[atom, k]];
+                energy[frame] += 0.5 * mass * v[[atom, k]].powi(2) / ENERGY_TO_KINETIC;
+            }
+        }
+        center += 0.5 * dot(momentum, momentum) / total_mass / ENERGY_TO_KINETIC;
+    }
+    let removed = match atoms {
+        1 => 3,
+        2 => 5,
+        _ => 6,
+    };
+    // One atom has no internal motion; its reading then counts all three.
+    let internal = if atoms == 1 { 3 } else { 3 * atoms - removed };
+    let half = |freedoms: usize| ratio(&energy, &Array1::from_elem(frames, 0.5 * freedoms as f64));
+    let kinetic = Kinetic {
+        internal: half(internal),
+        all: half(3 * atoms),
+        removed,
+        center_share: if energy.sum() > 0.0 { center / energy.sum() } else { 0.0 },
+    };
+    if !kinetic.all.kelvin.is_finite() {
+        return Err(Error::Numeric("a velocity is not finite; remove the frame".into()));
+    }
+    Ok(kinetic)
+}
+
+/// Reads the temperature of a data set and says what is odd about it.
+///
+/// # Errors
+/// As [`configurational_temperature`]; missing forces, bonds or velocities are no error but leave the
+/// reading empty, with a warning.
+pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
+    if let Some(asked) = asked.filter(|asked| !(asked.is_finite() && *asked > 0.0)) {
+        return Err(Error::usage(format!("temperature {asked} K; give a positive number")));
+    }
+    let bonds = Bonds::from_mean_distances(&dataset.species, dataset.positions.view())?;
+    let mut found =
+        Thermometer { asked, configurational: None, bonds: Vec::new(), kinetic: None, warnings: Vec::new() };
+    let frames = dataset.positions.dim().0;
+    match &dataset.forces {
+        Some(forces) if frames >= 2 && !bonds.pairs.is_empty() => {
+            let (total, each) = configurational_temperature(dataset.positions.view(), forces.view(), &bonds)?;
+            found.configurational = Some(total);
+            found.bonds = each;
+        }
+        Some(_) => found.warnings.push(
+            "the configurational temperature needs two frames and one bond; it was not measured".into(),
+        ),
+        None => found.warnings.push("no forces: the configurational temperature was not measured".into()),
+    }
+    if let Some(velocities) = dataset.velocities.as_ref().filter(|_| frames >= 2) {
+        found.kinetic = Some(kinetic_temperature(velocities.view(), &dataset.masses)?);
+    }
+    found.warnings.extend(super::thermometer_warnings::warnings(&found, frames, dataset.species.len()));
+    Ok(found)
+}
+
+/// Whether a bond is held at its length.
+pub(super) fn constrained(bond: &BondTemperature) -> bool {
+    bond.relative_width < RIGID
+}
+
+#[cfg(test)]
+#[path = "thermometer_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! Arrays out of a NumPy `.npz` file: numbers and single strings, every size checked before it is read.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use ndarray::{ArrayD, IxDyn, ShapeBuilder};
+use npyz::{DType, NpyFile, Order, TypeChar};
+
+use crate::error::{one_line, Place};
+use crate::{Error, Result};
+
+/// Largest array read, in numbers (1 GiB as f64).
+const MOST_NUMBERS: u64 = 1 << 27;
+/// Longest string read, in bytes.
+const LONGEST_TEXT: u64 = 1 << 16;
+
+/// An open `.npz` file.
+pub(crate) struct Npz {
+    path: PathBuf,
+    archive: npyz::npz::NpzArchive<BufReader<File>>,
+}
+
+impl Npz {
+    /// Opens the file.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|source| Error::io(path, "cannot open", source))?;
+        let archive = npyz::npz::NpzArchive::new(BufReader::new(file)).map_err(|error| {
+            let why = one_line(&error.to_string());
+            Error::data(Place::file(path), format!("not a NumPy .npz file ({why})"))
+        })?;
+        Ok(Npz { path: path.to_owned(), archive })
+    }
+
+    /// An error about this file.
+    pub(crate) fn wrong(&self, message: impl Into<String>) -> Error {
+        Error::data(Place::file(&self.path), message)
+    }
+
+    /// Whether there is an array of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.archive.array_names().any(|one| one == name)
+    }
+
+    /// An array of numbers of any integer or real type, in its shape; an error where it is missing.
+    pub(crate) fn numbers(&mut self, name: &str) -> Result<ArrayD<f64>> {
+        let path = self.path.clone();
+        let wrong = |what: String| Error::data(Place::file(&path), format!("array '{name}' {what}"));
+        let unreadable =
+            |error: std::io::Error| wrong(format!("cannot be read: {}", one_line(&error.to_string())));
+        let npy =
+            self.archive.by_name(name).map_err(unreadable)?.ok_or_else(|| wrong("is missing".into()))?;
+        let mut count = 1_u64;
+        for &length in npy.shape() {
+            count = count.checked_mul(length).filter(|&count| count <= MOST_NUMBERS).ok_or_else(|| {
+                wrong(format!("of shape {:?} is larger than {MOST_NUMBERS} numbers", npy.shape()))
+            })?;
+        }
+        let shape: Vec<usize> =
+            npy.shape().iter().map(|&length| usize::try_from(length).unwrap_or(usize::MAX)).collect();
+        let fortran = npy.order() == Order::Fortran;
+        let DType::Plain(kind) = npy.dtype() else { return Err(wrong("does not hold plain numbers".into())) };
+        macro_rules! read {
+            ($kind:ty) => {{
+                let data = npy.data::<$kind>().map_err(|e| wrong(one_line(&e.to_string())))?;
+                let mut numbers = Vec::new();
+                for value in data {
+                    numbers.push(value.map_err(unreadable)? as f64);
+                }
+                numbers
+            }};
+        }
+        let numbers: Vec<f64> = match (kind.type_char(), kind.size_field()) {
+            (TypeChar::Float, 8) => read!(f64),
+            (TypeChar::Float, 4) => read!(f32),
+            (TypeChar::Int, 8) => read!(i64),
+            (TypeChar::Int, 4) => read!(i32),
+            (TypeChar::Int, 2) => read!(i16),
+            (TypeChar::Int, 1) => read!(i8),
+            (TypeChar::Uint, 8) => read!(u64),
+            (TypeChar::Uint, 4) => read!(u32),
+            (TypeChar::Uint, 2) => read!(u16),
+            (TypeChar::Uint, 1) => read!(u8),
+            _ => return Err(wrong(format!("has type {kind}; integers or reals are needed"))),
+        };
+        let shape = IxDyn(&shape);
+        let array = if fortran {
+            ArrayD::from_shape_vec(shape.f(), numbers)
+        } else {
+            ArrayD::from_shape_vec(shape, numbers)
+        };
+        array.map_err(|_| wrong("has fewer numbers than its shape says".into()))
+    }
+
+    /// One finite number.
+    pub(crate) fn number(&mut self, name: &str) -> Result<f64> {
+        let array = self.numbers(name)?;
+        match array.iter().next() {
+            Some(&value) if array.len() == 1 && value.is_finite() => Ok(value),
+            _ => Err(self.wrong(format!("array '{name}' must be one finite number"))),
+        }
+    }
+
+    /// One string, from a `U` or `S` array.
+    pub(crate) fn text(&mut self, name: &str) -> Result<String> {
+        let path = self.path.clone();
+        let wrong = |what: &str| Error::data(Place::file(&path), format!("array '{name}' {what}"));
+        let found = self.archive.by_name(name).map_err(|_| wrong("cannot be read"))?;
+        let npy: NpyFile<_> = found.ok_or_else(|| wrong("is missing"))?;
+        let DType::Plain(kind) = npy.dtype() else { return Err(wrong("is no string")) };
+        let width = match kind.type_char() {
+            TypeChar::UnicodeStr => 4,
+            TypeChar::ByteStr => 1,
+            _ => return Err(wrong("is no string")),
+        };
+        let bytes = kind.size_field().saturating_mul(width);
+        if bytes > LONGEST_TEXT || npy.shape().iter().any(|&length| length != 1) {
+            return Err(wrong("must be one short string"));
+        }
+        let big = kind.endianness() == npyz::Endianness::Big;
+        let mut raw = Vec::new();
+        npy.into_inner().take(bytes).read_to_end(&mut raw).map_err(|_| wrong("cannot be read"))?;
+        let letters = raw.chunks_exact(usize::try_from(width).unwrap_or(1)).map(|chunk| {
+            let code = match chunk {
+                &[a, b, c, d] if big => u32::from_be_bytes([a, b, c, d]),
+                &[a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
+                _ => u32::from(chunk[0]),
+            };
+            char::from_u32(code).unwrap_or('\u{fffd}')
+        });
+        Ok(letters.filter(|&letter| letter != '\0').collect())
+    }
+}

@@ -1,0 +1,172 @@
+//! sGDML model files: the 2018 layout (`Rt_desc`, `Rt_d_desc_alpha`) and the later one (`R_desc`,
+//! `R_d_desc_alpha`, `std`, units).
+
+use std::path::Path;
+
+use ndarray::{Array2, ArrayD, Ix2};
+
+use super::Gdml;
+use crate::npz::Npz;
+use crate::units::{parse_unit, ENERGY, LENGTH};
+use crate::Result;
+
+/// Most atoms of a molecule in a file.
+const MOST_ATOMS: usize = 1000;
+/// Most numbers in the descriptors of all frames under all permutations (1 GiB).
+const MOST_NUMBERS: usize = 1 << 27;
+
+impl Gdml {
+    /// Loads an sGDML model file (`.npz`). The 2018 layout has no units and counts in kcal/mol and angstrom;
+    /// where the file names its units (`e_unit`, `r_unit`) these are used.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] where the file cannot be opened; [`crate::Error::Data`] where an array is missing, of
+    /// another shape or type, not finite, or the model is of a kind that is not supported (periodic cells,
+    /// energy constraints).
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let mut file = Npz::open(path.as_ref())?;
+        for (name, what) in [("lattice", "a periodic cell"), ("alphas_E", "energy constraints")] {
+            if file.has(name) {
+                return Err(file.wrong(format!("the model has {what} ('{name}'), which is not supported")));
+            }
+        }
+        let species = species(&mut file)?;
+        let pairs = species.len() * (species.len() - 1) / 2;
+        let old = file.has("Rt_desc");
+        let (x, a) = if old { ("Rt_desc", "Rt_d_desc_alpha") } else { ("R_desc", "R_d_desc_alpha") };
+        let descriptors = matrix(&mut file, x, true)?;
+        let coefficients = matrix(&mut file, a, false)?;
+        if descriptors.ncols() != pairs || coefficients.dim() != descriptors.dim() || descriptors.is_empty() {
+            return Err(file.wrong(format!(
+                "'{x}' holds {} frames of {} pairs and '{a}' {:?}; {} atoms need {pairs} pairs",
+                descriptors.nrows(),
+                descriptors.ncols(),
+                coefficients.dim(),
+                species.len()
+            )));
+        }
+        let orders = descriptor_orders(&mut file, &species)?;
+        let total = orders.len().checked_mul(descriptors.len());
+        if total.is_none_or(|total| total > MOST_NUMBERS) {
+            return Err(file.wrong(format!("the model is too large: over {MOST_NUMBERS} numbers")));
+        }
+        // The same frames under every permutation, side by side.
+        let repeated = |source: &Array2<f64>| {
+            Array2::from_shape_fn((source.nrows() * orders.len(), pairs), |(row, k)| {
+                source[[row / orders.len(), orders[row % orders.len()][k]]]
+            })
+        };
+        let sigma = file.number("sig")?;
+        let scale = if file.has("std") || !old { file.number("std")? } else { 1.0 };
+        let constant = file.number("c")?;
+        // A unit of length is `length` angstrom, so x = x_file / length and sigma = sigma_file / length; then
+        // e = length^2 e_file, and E = std e_file (1 + n) (x_file - X_file) . A asks for std / length.
+        let length = unit(&mut file, "r_unit", LENGTH)?;
+        let energy = unit(&mut file, "e_unit", ENERGY)?;
+        let model = Gdml::new(
+            species,
+            repeated(&descriptors) / length,
+            repeated(&coefficients),
+            sigma / length,
+            scale * energy / length,
+            constant * energy,
+        );
+        model.map_err(|error| file.wrong(error.to_string()))
+    }
+}
+
+fn unit(file: &mut Npz, name: &str, dimension: [i32; 4]) -> Result<f64> {
+    if !file.has(name) {
+        return Ok(1.0);
+    }
+    let text = file.text(name)?;
+    parse_unit(&text, dimension).map_err(|error| file.wrong(format!("'{name}': {error}")))
+}
+
+fn species(file: &mut Npz) -> Result<Vec<u8>> {
+    let z = file.numbers("z")?;
+    if z.ndim() != 1 || z.len() < 2 || z.len() > MOST_ATOMS {
+        return Err(file.wrong(format!("'z' has shape {:?}; 2 to {MOST_ATOMS} atoms are needed", z.shape())));
+    }
+    let known = |z: &f64| (1.0..=118.0).contains(z) && z.fract() == 0.0;
+    if !z.iter().all(known) {
+        return Err(file.wrong("'z' must hold atomic numbers, 1 to 118"));
+    }
+    Ok(z.iter().map(|&z| z as u8).collect())
+}
+
+/// A matrix with axes of length one dropped, transposed where asked, finite.
+fn matrix(file: &mut Npz, name: &str, transposed: bool) -> Result<Array2<f64>> {
+    let array: ArrayD<f64> = file.numbers(name)?;
+    if !array.iter().all(|value| value.is_finite()) {
+        return Err(file.wrong(format!("'{name}' has a number that is not finite")));
+    }
+    let shape = array.shape().to_vec();
+    // (M, D, 1) in the 2018 layout; a matrix with one row stays one.
+    let array = if let [_, _, 1] = shape[..] { array.index_axis_move(ndarray::Axis(2), 0) } else { array };
+    let matrix: Array2<f64> = array
+        .into_dimensionality::<Ix2>()
+        .map_err(|_| file.wrong(format!("'{name}' has shape {shape:?}; a matrix is needed")))?;
+    Ok(if transposed { matrix.reversed_axes() } else { matrix }.as_standard_layout().into_owned())
+}
+
+/// For every permutation of the file, which descriptor stands where: from `tril_perms_lin`, else `perms`.
+fn descriptor_orders(file: &mut Npz, species: &[u8]) -> Result<Vec<Vec<usize>>> {
+    let (atoms, pairs) = (species.len(), species.len() * (species.len() - 1) / 2);
+    let perms = file.numbers("perms")?;
+    let good = |row: &[usize]| {
+        let mut seen = vec![false; row.len()];
+        row.iter().all(|&k| k < seen.len() && !std::mem::replace(&mut seen[k], true))
+    };
+    if perms.ndim() != 2 || perms.shape()[1] != atoms || perms.shape()[0] == 0 {
+        return Err(
+            file.wrong(format!("'perms' has shape {:?}; (permutations, {atoms}) is needed", perms.shape()))
+        );
+    }
+    // The 2018 layout counts atoms from 1.
+    let whole: Vec<usize> = perms.iter().map(|&p| index(p)).collect();
+    let first = usize::from(!whole.contains(&0));
+    let whole: Vec<usize> = whole.into_iter().map(|p| p.wrapping_sub(first)).collect();
+    let keeps = |row: &[usize]| good(row) && row.iter().zip(species).all(|(&p, &z)| species[p] == z);
+    if let Some(bad) = whole.chunks(atoms).position(|row| !keeps(row)) {
+        return Err(
+            file.wrong(format!("row {bad} of 'perms' is no permutation of equal atoms, counted from 0 or 1"))
+        );
+    }
+    let count = perms.shape()[0];
+    let orders: Vec<Vec<usize>> = if file.has("tril_perms_lin") {
+        let linear = file.numbers("tril_perms_lin")?;
+        if Some(linear.len()) != count.checked_mul(pairs) {
+            return Err(file.wrong(format!(
+                "'tril_perms_lin' has {} numbers; {count} permutations of {pairs} pairs need {}",
+                linear.len(),
+                count.saturating_mul(pairs)
+            )));
+        }
+        // Column p of (D, P); its numbers count through all permutations.
+        let linear: Vec<usize> = linear.iter().map(|&k| index(k)).collect();
+        (0..count).map(|p| (0..pairs).map(|k| linear[k * count + p] % pairs).collect()).collect()
+    } else {
+        let number = |i: usize, j: usize| i.max(j) * (i.max(j) - 1) / 2 + i.min(j);
+        let of = |row: &[usize]| {
+            (0..atoms)
+                .flat_map(|i| (0..i).map(move |j| (i, j)))
+                .map(|(i, j)| number(row[i], row[j]))
+                .collect()
+        };
+        whole.chunks(atoms).map(of).collect()
+    };
+    if let Some(bad) = orders.iter().position(|row| !good(row)) {
+        return Err(file.wrong(format!("permutation {bad} of 'tril_perms_lin' does not permute the pairs")));
+    }
+    Ok(orders)
+}
+
+/// A number as an index; one that is none becomes `usize::MAX`, which no check passes.
+fn index(value: f64) -> usize {
+    if value >= 0.0 && value.fract() == 0.0 && value < 1e15 {
+        value as usize
+    } else {
+        usize::MAX
+    }
+}

@@ -1,0 +1,167 @@
+//! Potentials: energies and forces of many frames at once, in kcal/mol and angstrom.
+
+mod gdml;
+mod gdml_file;
+
+use std::path::PathBuf;
+
+use ndarray::{Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
+
+use crate::{Error, Result};
+
+pub use gdml::Gdml;
+
+/// A potential-energy surface. Batched: B frames of n atoms each.
+pub trait Potential: Send {
+    /// Fills `energies` (B) in kcal/mol and `forces` (B, n, 3) in kcal/mol/angstrom for `positions` (B, n, 3)
+    /// in angstrom; `species` (n) are atomic numbers, the same for every frame.
+    ///
+    /// # Errors
+    /// Whatever keeps the potential from an answer: other species than it knows, other shapes, its own failure.
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        energies: ArrayViewMut1<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()>;
+
+    /// What it is, in a few words, for messages.
+    fn name(&self) -> String;
+}
+
+/// A potential whose every answer is checked: the first number that is not finite stops the work.
+pub struct Checked<P>(pub P);
+
+impl<P: Potential> Potential for Checked<P> {
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        mut energies: ArrayViewMut1<f64>,
+        mut forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        let (frames, atoms, three) = positions.dim();
+        let agree = three == 3 && species.len() == atoms && energies.len() == frames;
+        if !agree || forces.dim() != positions.dim() {
+            return Err(Error::usage(format!(
+                "{} species, positions {:?}, energies ({}) and forces {:?}: give (n), (B, n, 3), (B) and (B, n, 3)",
+                species.len(),
+                positions.dim(),
+                energies.len(),
+                forces.dim()
+            )));
+        }
+        if let Some(frame) = positions.outer_iter().position(|x| x.iter().any(|v| !v.is_finite())) {
+            return Err(Error::Numeric(format!(
+                "frame {frame} of the batch has a position that is not finite"
+            )));
+        }
+        self.0.energies_forces(species, positions, energies.view_mut(), forces.view_mut())?;
+        for (frame, (energy, force)) in energies.iter().zip(forces.outer_iter()).enumerate() {
+            let what = if !energy.is_finite() {
+                "energy".to_owned()
+            } else if let Some(atom) = force.outer_iter().position(|f| f.iter().any(|v| !v.is_finite())) {
+                format!("force on atom {atom}")
+            } else {
+                continue;
+            };
+            return Err(Error::Numeric(format!(
+                "potential {}: the {what} of frame {frame} of the batch is not finite; remove the frame or look \
+                 for coinciding atoms",
+                self.0.name()
+            )));
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+}
+
+impl<P: Potential + ?Sized> Potential for Box<P> {
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        energies: ArrayViewMut1<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        (**self).energies_forces(species, positions, energies, forces)
+    }
+
+    fn name(&self) -> String {
+        (**self).name()
+    }
+}
+
+/// Energies (B) and forces (B, n, 3) in new arrays, checked as by [`Checked`].
+///
+/// # Errors
+/// As [`Potential::energies_forces`] and [`Checked`].
+pub fn evaluate(
+    potential: &mut dyn Potential,
+    species: &[u8],
+    positions: ArrayView3<f64>,
+) -> Result<(Array1<f64>, Array3<f64>)> {
+    struct Borrowed<'a>(&'a mut dyn Potential);
+    impl Potential for Borrowed<'_> {
+        fn energies_forces(
+            &mut self,
+            species: &[u8],
+            positions: ArrayView3<f64>,
+            energies: ArrayViewMut1<f64>,
+            forces: ArrayViewMut3<f64>,
+        ) -> Result<()> {
+            self.0.energies_forces(species, positions, energies, forces)
+        }
+        fn name(&self) -> String {
+            self.0.name()
+        }
+    }
+    let mut energies = Array1::zeros(positions.dim().0);
+    let mut forces = Array3::zeros(positions.dim());
+    Checked(Borrowed(potential)).energies_forces(
+        species,
+        positions,
+        energies.view_mut(),
+        forces.view_mut(),
+    )?;
+    Ok((energies, forces))
+}
+
+/// A potential as the command line names it: `kind:argument`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Spec {
+    /// `gdml:FILE`: a force field in sGDML's file layout.
+    Gdml(PathBuf),
+}
+
+impl Spec {
+    /// Reads `kind:argument`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for an unknown kind (the message lists what there is) or a missing file name.
+    pub fn parse(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            Some(("gdml", file)) if !file.is_empty() => Ok(Spec::Gdml(file.into())),
+            Some(("gdml", _)) => Err(Error::usage("potential 'gdml:' names no file; give gdml:FILE")),
+            _ => Err(Error::usage(format!("potential '{text}' is not known; give gdml:FILE"))),
+        }
+    }
+
+    /// Loads the potential; its answers are checked.
+    ///
+    /// # Errors
+    /// As the loader of the kind, for example [`Gdml::load`].
+    pub fn open(&self) -> Result<Box<dyn Potential>> {
+        match self {
+            Spec::Gdml(file) => Ok(Box::new(Checked(Gdml::load(file)?))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

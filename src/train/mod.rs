@@ -1,0 +1,338 @@
+//! Training of the one-step generator.
+//!
+//! Every step draws its noise, batch and lines from a ChaCha stream of its own number, so a resumed run
+//! on the CPU is the undisturbed run, to the bit.
+
+mod adam;
+pub mod checkpoint;
+pub mod device;
+pub mod objective;
+pub mod settings;
+
+use std::path::Path;
+use std::time::Instant;
+
+use ndarray::Axis;
+use tch::{Kind, Tensor};
+
+use adam::Adam;
+use checkpoint::Checkpoint;
+use objective::{KernelDrift, Objective, Sliced};
+pub use settings::{Method, Overrides, Settings};
+
+use crate::dataset::Dataset;
+use crate::generator::{layers, to_vec, Generator};
+use crate::molecule::bonds::Bonds;
+use crate::molecule::symmetry::SymmetryGroup;
+use crate::sampler::file::{Model, Record, Shape, FORMAT_VERSION};
+use crate::sampler::noise::{Purpose, Stream};
+use crate::{Error, Result};
+
+/// Fewer frames than this cannot carry a distribution.
+pub const FEWEST_FRAMES: usize = 10;
+/// Longest memory of the moving average of the weights, as a decay per step.
+const AVERAGE_DECAY: f64 = 0.999;
+/// Steps between two looks at the loss: each look waits for the device.
+const LOOK_EVERY: usize = 50;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: usize,
+    /// Steps in all.
+    pub steps: usize,
+    /// Mean loss since the last look.
+    pub loss: f64,
+}
+
+/// What to do after a look at the progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Continue {
+    /// Go on.
+    Yes,
+    /// Save a checkpoint and stop.
+    Stop,
+}
+
+/// A training run.
+#[derive(Debug)]
+pub struct Trainer {
+    settings: Settings,
+    generator: Generator,
+    average: Tensor,
+    adam: Adam,
+    objective: Objective,
+    origin: Vec<f64>,
+    origin_device: Tensor,
+    scale: f64,
+    step: usize,
+    seconds: f64,
+    losses: Vec<(usize, f64)>,
+    sum: Tensor,
+    device: tch::Device,
+    record: Record,
+}
+
+impl Trainer {
+    /// Prepares a run: bonds, rotatable bonds and symmetry come from the data.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for too few frames or a molecule of one atom or of several fragments;
+    /// [`Error::Unsupported`] for a symmetry group too large to list.
+    pub fn new(dataset: &Dataset, settings: Settings, device: tch::Device) -> Result<Self> {
+        let (frames, atoms, _) = dataset.positions.dim();
+        let file = dataset.source.path.display();
+        if frames < FEWEST_FRAMES {
+            return Err(Error::usage(format!(
+                "{file}: {frames} frame(s) are too few to learn a distribution from; give at least {FEWEST_FRAMES}, \
+                 better thousands"
+            )));
+        }
+        if atoms < 2 {
+            return Err(Error::usage(format!("{file}: a single atom has no internal distribution to learn")));
+        }
+        let bonds = Bonds::from_mean_distances(&dataset.species, dataset.positions.view())?;
+        bonds.require_connected(&dataset.species)?;
+        let group = SymmetryGroup::find(&dataset.species, dataset.positions.view(), &bonds)?;
+        let quads = bonds.rotatable(&dataset.species, dataset.positions.view());
+
+        let centers = dataset.positions.mean_axis(Axis(1)).ok_or_else(|| Error::usage("no atoms"))?;
+        let centered = &dataset.positions - &centers.insert_axis(Axis(1));
+        let count = centered.len() as f64;
+        let mean = centered.sum() / count;
+        let scale = (centered.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+        // The sliced drift starts at a real frame: a network near zero is then a molecule already.
+        let (origin, objective) = if settings.method == Method::Sliced {
+            let origin = centered.index_axis(Axis(0), frames / 2).iter().copied().collect();
+            (origin, Objective::Sliced(Sliced::new(dataset, &quads, &settings, device)?))
+        } else {
+            (vec![0.0; 3 * atoms], Objective::Kernel(KernelDrift::new(dataset, scale, &settings, device)?))
+        };
+        let generator =
+            Generator::new(settings.noise, settings.width, settings.depth, 3 * atoms, settings.seed, device)?;
+        let adam = Adam::new(generator.flat(), (settings.betas[0], settings.betas[1]))?;
+        let as_single: Vec<f32> = origin.iter().map(|&x: &f64| x as f32).collect();
+        let record = Record {
+            format_version: FORMAT_VERSION,
+            library_version: crate::VERSION.into(),
+            species: dataset.species.clone(),
+            masses: dataset.masses.clone(),
+            temperature: settings.temperature,
+            length_unit: "angstrom".into(),
+            symmetry: group.operations,
+            bonds: bonds.pairs.iter().map(|&(i, j)| [i, j]).collect(),
+            network: Shape {
+                noise: settings.noise,
+                width: settings.width,
+                depth: settings.depth,
+                activation: "silu".into(),
+            },
+            training: serde_json::to_value(&settings).map_err(|error| Error::Numeric(error.to_string()))?,
+            data_digest: dataset.source.digest.clone(),
+            data_frames: frames,
+            figures: serde_json::Value::Null,
+        };
+        Ok(Trainer {
+            average: generator.flat().f_mul_scalar(1.0)?,
+            adam,
+            objective,
+            origin_device: Tensor::f_from_slice(&as_single)?.f_to_device(device)?,
+            origin,
+            scale,
+            step: 0,
+            seconds: 0.0,
+            losses: Vec::new(),
+            sum: Tensor::f_zeros([1], (Kind::Float, device))?,
+            generator,
+            device,
+            record,
+            settings,
+        })
+    }
+
+    /// Goes on from a checkpoint of the same data.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the checkpoint belongs to other data or another molecule.
+    pub fn resume(dataset: &Dataset, checkpoint: &Checkpoint, device: tch::Device) -> Result<Self> {
+        let state = &checkpoint.state;
+        if state.data_digest != dataset.source.digest {
+            return Err(Error::usage(format!(
+                "the checkpoint belongs to other data than {}; give the trajectory and reading options it was \
+                 started with",
+                dataset.source.path.display()
+            )));
+        }
+        let mut trainer = Trainer::new(dataset, state.settings.clone(), device)?;
+        let size = trainer.generator.parameters();
+        if state.step > state.settings.steps || checkpoint.tensors.iter().any(|t| t.len() != size) {
+            return Err(Error::usage(
+                "the checkpoint does not fit its own settings; start the training again",
+            ));
+        }
+        let place =
+            |values: &[f32]| -> Result<Tensor> { Ok(Tensor::f_from_slice(values)?.f_to_device(device)?) };
+        let [weights, average, first, second] = &checkpoint.tensors;
+        trainer.generator = Generator::from_flat(trainer.generator.sizes().to_vec(), weights, device)?;
+        trainer.average = place(average)?;
+        (trainer.adam.mean, trainer.adam.square) = (place(first)?, place(second)?);
+        (trainer.step, trainer.seconds) = (state.step, state.seconds);
+        trainer.losses.clone_from(&state.losses);
+        Ok(trainer)
+    }
+
+    /// Settings of the run.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The loss in use.
+    pub fn objective(&self) -> &Objective {
+        &self.objective
+    }
+
+    /// Steps done.
+    pub fn step(&self) -> usize {
+        self.step
+    }
+
+    /// Seconds spent in steps, over all the parts of a resumed run.
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// (step, mean loss since the entry before).
+    pub fn losses(&self) -> &[(usize, f64)] {
+        &self.losses
+    }
+
+    /// Trains to the end, looking at the progress every 50 steps, and writing a checkpoint every
+    /// `every` steps where a path is given.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] after `progress` said stop (the checkpoint is written first);
+    /// [`Error::Numeric`] where the loss is no number any more (the last checkpoint stays as it is).
+    pub fn run(
+        &mut self,
+        checkpoint: Option<(&Path, usize)>,
+        progress: &mut dyn FnMut(Progress) -> Continue,
+    ) -> Result<()> {
+        while self.step < self.settings.steps {
+            let start = Instant::now();
+            self.one_step()?;
+            let looks = self.step % LOOK_EVERY == 0 || self.step == self.settings.steps;
+            let loss = if looks { Some(self.look(checkpoint)?) } else { None };
+            self.seconds += start.elapsed().as_secs_f64();
+            let Some(loss) = loss else { continue };
+            let answer = progress(Progress { step: self.step, steps: self.settings.steps, loss });
+            let done = self.step == self.settings.steps;
+            match checkpoint {
+                Some((path, every))
+                    if answer == Continue::Stop || (self.step % every.max(1) < LOOK_EVERY && !done) =>
+                {
+                    self.checkpoint()?.save(path)?;
+                }
+                _ => (),
+            }
+            if answer == Continue::Stop && !done {
+                let saved = match checkpoint {
+                    Some((path, _)) => format!("continue with --resume {}", path.display()),
+                    None => "nothing was saved".into(),
+                };
+                return Err(Error::Interrupted(format!(
+                    "stopped after step {} of {}; {saved}",
+                    self.step, self.settings.steps
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn one_step(&mut self) -> Result<()> {
+        let Settings { batch, noise, steps, learning_rate, .. } = self.settings;
+        let mut stream = Stream::new(self.settings.seed, Purpose::Training, self.step as u64);
+        let mut latent = vec![0.0; batch * noise];
+        stream.normals(&mut latent);
+        let latent =
+            Tensor::f_from_slice(&latent)?.f_view([batch as i64, noise as i64])?.f_to_device(self.device)?;
+        let mut positions = self.generator.forward(&latent)?;
+        if self.settings.method == Method::Sliced {
+            positions = positions.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?;
+        }
+        let loss = self.objective.loss(&positions, &mut stream)?;
+        let gradient = self.generator.gradient(&loss)?;
+        let phase = std::f64::consts::PI * self.step as f64 / steps as f64;
+        let rate = 0.5 * learning_rate * (1.0 + phase.cos());
+        self.step += 1;
+        self.adam.step(self.generator.flat(), &gradient, rate, self.step)?;
+        let decay = AVERAGE_DECAY.min(1.0 - 1.0 / self.step as f64);
+        let _ = self.average.f_lerp_(self.generator.flat(), 1.0 - decay)?;
+        let _ = self.sum.f_add_(&loss.f_detach()?)?;
+        Ok(())
+    }
+
+    /// Mean loss since the last look; the only place where the host waits for the device.
+    fn look(&mut self, checkpoint: Option<(&Path, usize)>) -> Result<f64> {
+        let since = match self.step % LOOK_EVERY {
+            0 => LOOK_EVERY,
+            rest => rest,
+        };
+        let loss = self.sum.f_double_value(&[0])? / since as f64;
+        self.sum = Tensor::f_zeros([1], (Kind::Float, self.device))?;
+        if !loss.is_finite() {
+            let kept = match checkpoint {
+                Some((path, _)) if path.exists() => format!(" The last good state is in {}.", path.display()),
+                _ => String::new(),
+            };
+            return Err(Error::Numeric(format!(
+                "the training diverged: the loss is {loss} near step {}.{kept} Lower learning_rate, or look for wild \
+                 frames",
+                self.step
+            )));
+        }
+        self.losses.push((self.step, loss));
+        Ok(loss)
+    }
+
+    /// The state of the run as it stands. At a look (every 50 steps) it is complete: no loss is pending.
+    ///
+    /// # Errors
+    /// Where libtorch cannot copy the weights.
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        let tensors = [
+            self.generator.to_flat()?,
+            to_vec(&self.average)?,
+            to_vec(&self.adam.mean)?,
+            to_vec(&self.adam.square)?,
+        ];
+        Ok(Checkpoint::new(
+            self.settings.clone(),
+            self.record.data_digest.clone(),
+            self.step,
+            self.seconds,
+            self.losses.clone(),
+            tensors,
+        ))
+    }
+
+    /// The sampler as it stands, without quality figures.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] where a weight is not finite.
+    pub fn export(&self) -> Result<Model> {
+        let flat = if self.settings.average { to_vec(&self.average)? } else { self.generator.to_flat()? };
+        if flat.iter().any(|w| !w.is_finite()) {
+            return Err(Error::Numeric(format!(
+                "a weight is not finite after step {}; lower learning_rate",
+                self.step
+            )));
+        }
+        Ok(Model {
+            record: self.record.clone(),
+            layers: layers(self.generator.sizes(), &flat),
+            origin: self.origin.clone(),
+            scale: self.scale,
+        })
+    }
+}
