@@ -5,13 +5,13 @@
 //! the boundary flags. So every frame's text is first rewritten: ids by rank, true edges, unscaled and
 //! unwrapped positions, element symbols.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use super::declared::Declared;
 use super::frames::{self, Frames, Incoming, Picker};
+use super::lammps_text::{columns, ordered_text, Atom, Columns, Frame3};
 use super::lines::{number, Lines};
-use super::whole::{add, Vector};
+use super::whole::add;
 use super::{elements, ReadOptions};
 use crate::error::Place;
 use crate::{Error, Result};
@@ -25,49 +25,9 @@ pub(super) struct Dump {
     unordered: bool,
 }
 
-/// The box of a frame: its edges as rows, its origin, and which directions are periodic.
-struct Frame3 {
-    rows: [Vector; 3],
-    origin: Vector,
-    periodic: [bool; 3],
-}
-
-/// Which columns hold what.
-struct Columns {
-    names: Vec<String>,
-    id: Option<usize>,
-    kind: Option<usize>,
-    element: Option<usize>,
-    position: [usize; 3],
-    scaled: bool,
-    images: Option<[usize; 3]>,
-    /// Columns that must be finite numbers, with what they are.
-    checked: Vec<(usize, &'static str)>,
-    forces: bool,
-    velocities: bool,
-    mass: bool,
-}
-
-struct Atom {
-    id: u64,
-    species: u8,
-    position: Vector,
-    line: String,
-}
-
 impl Dump {
     pub fn open(path: &Path, options: &ReadOptions) -> Result<Self> {
-        let types = options
-            .types
-            .iter()
-            .map(|symbol| {
-                elements::number(symbol).ok_or_else(|| {
-                    Error::usage(format!(
-                        "--types: '{symbol}' is no element; give symbols, for example C,H,O"
-                    ))
-                })
-            })
-            .collect::<Result<_>>()?;
+        let types = super::elements::numbers(&options.types)?;
         let picker = Picker::new(path, options.selection.as_deref())?;
         Ok(Dump { lines: Lines::open(path)?, types, picker, style: None, unordered: false })
     }
@@ -110,7 +70,7 @@ impl Dump {
                     count.ok_or_else(|| self.lines.bad("the number of atoms is not a positive number"))?,
                 );
             } else if let Some(rest) = item.strip_prefix("BOX BOUNDS") {
-                cell = Some(self.cell(&rest.to_owned())?);
+                cell = Some(self.cell(rest)?);
             } else if let Some(rest) = item.strip_prefix("ATOMS") {
                 let columns = columns(rest).map_err(|what| self.lines.bad(what))?;
                 let (Some(atoms), Some(cell)) = (atoms, cell) else {
@@ -274,45 +234,6 @@ impl Dump {
     }
 }
 
-/// One frame as chemfiles reads it right.
-fn ordered_text(cell: &Frame3, columns: &Columns, atoms: &[Atom]) -> String {
-    let mut text = format!("ITEM: TIMESTEP\n0\nITEM: NUMBER OF ATOMS\n{}\n", atoms.len());
-    let [a, b, c] = cell.rows;
-    if !frames::chemfiles_takes(&cell.rows) {
-        text.push_str("ITEM: BOX BOUNDS pp pp pp\n0 0\n0 0\n0 0\n");
-    } else if b[0] == 0.0 && c[0] == 0.0 && c[1] == 0.0 {
-        let _ = write!(text, "ITEM: BOX BOUNDS pp pp pp\n0 {}\n0 {}\n0 {}\n", a[0], b[1], c[2]);
-    } else {
-        // chemfiles takes the bounds of a tilted box for its edges, so edges are what it gets.
-        let _ = write!(
-            text,
-            "ITEM: BOX BOUNDS xy xz yz pp pp pp\n0 {} {}\n0 {} {}\n0 {} {}\n",
-            a[0], b[0], b[1], c[0], c[2], c[1]
-        );
-    }
-    let moved = [
-        "id", "element", "x", "y", "z", "xs", "ys", "zs", "xu", "yu", "zu", "xsu", "ysu", "zsu", "ix", "iy",
-        "iz",
-    ];
-    let kept: Vec<usize> =
-        (0..columns.names.len()).filter(|&k| !moved.contains(&columns.names[k].as_str())).collect();
-    text.push_str("ITEM: ATOMS id element xu yu zu");
-    for &k in &kept {
-        let _ = write!(text, " {}", columns.names[k]);
-    }
-    text.push('\n');
-    for (rank, atom) in atoms.iter().enumerate() {
-        let [x, y, z] = atom.position;
-        let _ = write!(text, "{} {} {x} {y} {z}", rank + 1, elements::symbol(atom.species));
-        let tokens: Vec<&str> = atom.line.split_whitespace().collect();
-        for &k in &kept {
-            let _ = write!(text, " {}", tokens[k]);
-        }
-        text.push('\n');
-    }
-    text
-}
-
 impl Frames for Dump {
     fn read(&mut self) -> Result<Option<Incoming>> {
         let Some((count, cell, columns)) = self.head()? else { return Ok(None) };
@@ -392,41 +313,4 @@ impl Frames for Dump {
 /// Text of a file, short enough for a message.
 pub(super) fn shown(text: &str) -> String {
     text.chars().take(40).collect::<String>().escape_debug().to_string()
-}
-
-fn columns(header: &str) -> std::result::Result<Columns, String> {
-    let names: Vec<String> = header.split_whitespace().map(str::to_owned).collect();
-    if let Some(twice) = names.iter().enumerate().find(|(k, name)| names[..*k].contains(name)) {
-        return Err(format!("column {} stands there twice", twice.1));
-    }
-    let find = |name: &str| names.iter().position(|one| one == name);
-    let triple = |x: &str, y: &str, z: &str| Some([find(x)?, find(y)?, find(z)?]);
-    let (position, scaled, wrapped) = if let Some(position) = triple("xu", "yu", "zu") {
-        (position, false, false)
-    } else if let Some(position) = triple("xsu", "ysu", "zsu") {
-        (position, true, false)
-    } else if let Some(position) = triple("x", "y", "z") {
-        (position, false, true)
-    } else if let Some(position) = triple("xs", "ys", "zs") {
-        (position, true, true)
-    } else {
-        return Err("the dump has no positions; write x y z or xu yu zu".into());
-    };
-    let (forces, velocities) = (triple("fx", "fy", "fz"), triple("vx", "vy", "vz"));
-    let mut checked: Vec<(usize, &'static str)> = position.iter().map(|&k| (k, "the position")).collect();
-    checked.extend(forces.iter().flatten().map(|&k| (k, "the force")));
-    checked.extend(velocities.iter().flatten().map(|&k| (k, "the velocity")));
-    Ok(Columns {
-        id: find("id"),
-        kind: find("type"),
-        element: find("element"),
-        position,
-        scaled,
-        images: if wrapped { triple("ix", "iy", "iz") } else { None },
-        checked,
-        forces: forces.is_some(),
-        velocities: velocities.is_some(),
-        mass: find("mass").is_some(),
-        names,
-    })
 }

@@ -8,12 +8,17 @@ mod declared;
 pub mod elements;
 mod frames;
 mod lammps;
+mod lammps_text;
 mod lines;
 mod npz;
 mod options;
 mod other;
 mod reader;
 mod whole;
+mod writer;
+mod writer_chemfiles;
+mod writer_npz;
+mod writer_text;
 mod xyz;
 
 use std::path::PathBuf;
@@ -23,6 +28,7 @@ use ndarray::{Array1, Array3};
 use arrays::clash;
 pub use options::{FrameSlice, Progress, ReadOptions};
 pub use reader::read;
+pub use writer::{WriteOptions, Writer};
 
 /// Frames of one molecule, in angstrom, kcal/mol, fs and amu; every number in it is finite.
 #[derive(Debug, Clone)]

@@ -22,7 +22,6 @@ pub(super) struct Other {
     picker: Picker,
     types: Vec<u8>,
     style: Option<String>,
-    zero_velocities: bool,
 }
 
 impl Other {
@@ -32,17 +31,7 @@ impl Other {
         let opened = guarded(&place, "the file", || Trajectory::open_with_format(path, 'r', format))?;
         let mut trajectory = opened.map_err(|e| chemfiles_error(place, &e))?;
         let steps = trajectory.nsteps();
-        let types = options
-            .types
-            .iter()
-            .map(|symbol| {
-                elements::number(symbol).ok_or_else(|| {
-                    Error::usage(format!(
-                        "--types: '{symbol}' is no element; give symbols, for example C,H,O"
-                    ))
-                })
-            })
-            .collect::<Result<_>>()?;
+        let types = elements::numbers(&options.types)?;
         let style = if format == "LAMMPS Data" { style_of_data(path)? } else { None };
         Ok(Other {
             path: path.to_owned(),
@@ -53,7 +42,6 @@ impl Other {
             picker,
             types,
             style,
-            zero_velocities: true,
         })
     }
 
@@ -124,7 +112,6 @@ impl Frames for Other {
         }
         let velocities: Option<Vec<Vector>> =
             frame.velocities().map(|velocities| selected.iter().map(|&k| velocities[k]).collect());
-        self.zero_velocities &= velocities.iter().flatten().flatten().all(|&value| value == 0.0);
         // chemfiles hands out the cell by columns of its matrix; here the cell vectors are rows.
         let columns = frame.cell().matrix();
         let rows = std::array::from_fn(|i| std::array::from_fn(|j| columns[j][i]));

@@ -235,9 +235,9 @@ fn describe(fragments: &[Vec<usize>], species: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// Shortest image by trying every image within 6 cells.
+    /// Shortest image by trying every image within 15 cells.
     fn brute(rows: [Vector; 3], periodic: [bool; 3], d: Vector) -> f64 {
-        let range = |on: bool| if on { -6..=6 } else { 0..=0 };
+        let range = |on: bool| if on { -15..=15 } else { 0..=0 };
         let mut best = f64::INFINITY;
         for i in range(periodic[0]) {
             for j in range(periodic[1]) {

@@ -145,7 +145,10 @@ fn properties(text: &str) -> std::result::Result<Vec<Property>, String> {
         .collect()
 }
 
-fn lattice(comment: &Comment) -> std::result::Result<Option<([Vector; 3], [bool; 3])>, String> {
+/// Cell vectors as rows, and which of them are periodic.
+type Lattice = ([Vector; 3], [bool; 3]);
+
+fn lattice(comment: &Comment) -> std::result::Result<Option<Lattice>, String> {
     let Some(text) = comment.get("Lattice") else { return Ok(None) };
     let values = text
         .split_whitespace()
