@@ -23,6 +23,19 @@ pub fn number(symbol: &str) -> Option<u8> {
     SYMBOLS.split_ascii_whitespace().position(|one| one == symbol).and_then(|k| u8::try_from(k + 1).ok())
 }
 
+/// Atomic numbers of the symbols that `--types` gives.
+pub(super) fn numbers(types: &[String]) -> Result<Vec<u8>> {
+    types
+        .iter()
+        .map(|symbol| {
+            number(symbol).ok_or_else(|| {
+                let symbol = symbol.escape_debug();
+                Error::usage(format!("--types: '{symbol}' is no element; give symbols, for example C,H,O"))
+            })
+        })
+        .collect()
+}
+
 /// Standard atomic mass in amu.
 ///
 /// # Errors

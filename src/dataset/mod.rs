@@ -3,11 +3,32 @@
 //! [`read`] turns a trajectory file into a [`Dataset`]: one molecule, whole, in the library's units.
 //! [`Writer`] writes structures in any format chemfiles writes, or as `.npz`, through a temporary file.
 
+mod arrays;
+mod declared;
 pub mod elements;
+mod frames;
+mod lammps;
+mod lammps_text;
+mod lines;
+mod npz;
+mod options;
+mod other;
+mod reader;
+mod whole;
+mod writer;
+mod writer_chemfiles;
+mod writer_npz;
+mod writer_text;
+mod xyz;
 
 use std::path::PathBuf;
 
 use ndarray::{Array1, Array3};
+
+use arrays::clash;
+pub use options::{FrameSlice, Progress, ReadOptions};
+pub use reader::read;
+pub use writer::{WriteOptions, Writer};
 
 /// Frames of one molecule, in angstrom, kcal/mol, fs and amu; every number in it is finite.
 #[derive(Debug, Clone)]
