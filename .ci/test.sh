@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs every check, goes on after a failure, and ends with one summary line.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+
+passed=0
+failed=()
+stage() { # stage NAME COMMAND...
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n=== %s\n' "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+        printf '=== %s: ok (%d s)\n' "$name" $((SECONDS - start))
+    else
+        failed+=("$name")
+        printf '=== %s: FAILED (%d s)\n' "$name" $((SECONDS - start))
+    fi
+}
+
+stage lint make --no-print-directory lint
+stage 'tests, training included' cargo test --release --locked
+stage 'tests, sampler only' cargo test --release --locked --no-default-features
+
+printf '\n'
+[ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[@]}"
+printf 'stages: %d passed, %d failed\n' "$passed" "${#failed[@]}"
+[ ${#failed[@]} -eq 0 ]

@@ -1,0 +1,36 @@
+# boltzdrift: `make` lists the targets. libtorch is found through .cargo/config.toml, or LIBTORCH if you set it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# A fresh rustup is on the PATH of new shells only.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+.PHONY: help setup build demo test lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@echo
+	@echo '  PYTHON=/path/to/python3    the Python to use, 3.11 or newer'
+	@echo '  LIBTORCH=/path/to/libtorch a libtorch of your own instead of the downloaded one'
+
+setup: ## install what is missing: system packages, .venv, libtorch
+	@.ci/setup.sh
+
+build: setup ## build the library and the command line, target/release/boltzdrift
+	cargo build --release --locked
+
+demo: build ## ethanol from LAMMPS to seeds and back, in demo/
+	@.venv/bin/python examples/lammps/demo.py
+
+test: setup ## every check: lint, Rust tests of both builds, tests with a real LAMMPS
+	@.ci/test.sh
+
+lint: setup ## formatting and lints of Rust, Python and shell code
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo clippy --release --locked --all-targets --no-default-features -- -D warnings
+	.venv/bin/ruff check -q .
+	.venv/bin/ruff format -q --check .
+	.venv/bin/shellcheck .ci/run .ci/*.sh
+
+clean: ## delete what was built; .venv and demo/ stay
+	cargo clean
