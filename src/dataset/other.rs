@@ -54,6 +54,15 @@ impl Other {
             .and_then(|kind| kind.checked_sub(1))
             .and_then(|kind| self.types.get(kind));
         let number = elements::number(&kind).or_else(|| elements::number(&found.name())).or(by_type.copied());
+        if number.is_none() && kind.is_empty() {
+            return Err(Error::data(
+                Place::file(&self.path),
+                format!(
+                    "{} files hold no elements; convert the file to one that does (PDB, XYZ)",
+                    self.format
+                ),
+            ));
+        }
         number.ok_or_else(|| {
             Error::data(
                 Place::atom(&self.path, self.next, atom),
@@ -158,8 +167,9 @@ impl Frames for Other {
     }
 }
 
-/// Names of the formats chemfiles reads or writes, with their extension and what they hold.
+/// Formats chemfiles reads or writes, with their extension and what they hold. Without mmCIF: chemfiles
+/// 0.10.41 reads beyond the end of a line of it and takes the process down.
 pub(super) fn formats() -> Vec<chemfiles::FormatMetadata> {
     frames::quiet_chemfiles();
-    chemfiles::formats_list()
+    chemfiles::formats_list().into_iter().filter(|format| format.name != "mmCIF").collect()
 }

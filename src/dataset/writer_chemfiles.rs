@@ -109,7 +109,13 @@ pub(super) struct ChemfilesSink {
     format: String,
     molecule: Molecule,
     last: Vec<Vector>,
+    /// chemfiles writes binary formats through a memory map, where a full disk kills the process: bytes
+    /// that the disk was seen to have room for. None for text.
+    room: Option<usize>,
 }
+
+/// Room on the disk that is asked for at once, in bytes.
+const ROOM: usize = 4 << 20;
 
 impl ChemfilesSink {
     pub fn new(temporary: &Path, path: &Path, format: &str, options: &WriteOptions) -> Result<Self> {
@@ -122,17 +128,48 @@ impl ChemfilesSink {
             format: format.to_owned(),
             molecule: Molecule::new(options),
             last: Vec::new(),
+            room: super::other::formats().iter().any(|one| one.name == format && !one.memory).then_some(0),
         })
+    }
+
+    /// Makes sure that the disk has room for another frame, by filling that room once for a moment.
+    fn ensure_room(&mut self) -> Result<()> {
+        // No format takes more than position and velocity in double precision and a header.
+        let frame = 64 * self.molecule.atoms.len() + 1024;
+        let Some(room) = &mut self.room else { return Ok(()) };
+        if *room < frame {
+            let wanted = frame.max(ROOM);
+            let folder = self.temporary.parent().unwrap_or(Path::new("."));
+            let fill = || -> std::io::Result<()> {
+                let mut file = tempfile::tempfile_in(folder)?;
+                let zeros = vec![0; 1 << 16];
+                for _ in 0..=wanted / zeros.len() {
+                    file.write_all(&zeros)?;
+                }
+                file.sync_all()
+            };
+            fill().map_err(|e| Error::io(&self.path, "cannot write (4 MiB of room are needed)", e))?;
+            *room = wanted;
+        }
+        *room -= frame;
+        Ok(())
     }
 }
 
 impl Sink for ChemfilesSink {
     fn write(&mut self, block: &Block) -> Result<()> {
-        let Some(trajectory) = &mut self.trajectory else { return Ok(()) };
         for frame in 0..block.positions.dim().0 {
+            self.ensure_room()?;
+            let Some(trajectory) = &mut self.trajectory else { return Ok(()) };
             // chemfiles counts velocities in angstrom/ps.
             let out = self.molecule.frame(block, frame, 1e3);
-            trajectory.write(&out).map_err(|e| failed(&self.path, &e))?;
+            if let Err(error) = trajectory.write(&out) {
+                // After a failed write chemfiles' NetCDF ends the process while it closes the file.
+                std::mem::forget(self.trajectory.take());
+                let hidden = self.temporary.display().to_string();
+                let message = error.message.replace(&hidden, &self.path.display().to_string());
+                return Err(failed(&self.path, &chemfiles::Error { message, ..error }));
+            }
             self.last = (0..self.molecule.atoms.len()).map(|k| row(&block.positions, frame, k)).collect();
         }
         Ok(())
