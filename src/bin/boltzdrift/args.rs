@@ -1,0 +1,82 @@
+//! Options that several commands share.
+
+use std::path::Path;
+
+use boltzdrift::dataset::{self, Dataset, FrameSlice, ReadOptions};
+use boltzdrift::units::{parse_quantity, UnitSystem, TEMPERATURE};
+use boltzdrift::{Error, Result};
+use clap::Args;
+
+use crate::terminal::{interrupted, Bar};
+
+/// How to read a trajectory.
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Reading")]
+pub struct Reading {
+    /// Unit style of the file, where it does not declare its own: real, metal, si, cgs, electron, micro, nano.
+    #[arg(long, value_name = "STYLE")]
+    pub units: Option<String>,
+    /// Unit of length, for example angstrom, nm, bohr.
+    #[arg(long, value_name = "UNIT")]
+    pub length_unit: Option<String>,
+    /// Unit of energy, for example kcal/mol, kJ/mol, eV, hartree.
+    #[arg(long, value_name = "UNIT")]
+    pub energy_unit: Option<String>,
+    /// Unit of force, where it is not energy over length.
+    #[arg(long, value_name = "UNIT")]
+    pub force_unit: Option<String>,
+    /// Elements of LAMMPS' numeric atom types 1, 2, 3, ..., for example C,H,O.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub types: Vec<String>,
+    /// One molecule of a larger system, as a chemfiles selection, for example "index < 9".
+    #[arg(long, value_name = "SELECTION")]
+    pub select: Option<String>,
+    /// Frames to read, counted from 0, as START:STOP:STEP.
+    #[arg(long, value_name = "SLICE")]
+    pub frames: Option<String>,
+    /// Format of the file, where its name and content do not tell.
+    #[arg(long = "input-format", value_name = "FORMAT")]
+    pub input_format: Option<String>,
+}
+
+impl Reading {
+    /// Reads a trajectory with a progress bar.
+    ///
+    /// # Errors
+    /// As [`dataset::read`].
+    pub fn read(&self, path: &Path, need_forces: bool, quiet: bool) -> Result<Dataset> {
+        let options = ReadOptions {
+            format: self.input_format.clone(),
+            units: self.units.as_deref().map(UnitSystem::lammps).transpose()?,
+            length_unit: self.length_unit.clone(),
+            energy_unit: self.energy_unit.clone(),
+            force_unit: self.force_unit.clone(),
+            types: self.types.clone(),
+            selection: self.select.clone(),
+            frames: self.frames.as_deref().map(str::parse::<FrameSlice>).transpose()?.unwrap_or_default(),
+            need_forces,
+        };
+        let bar = Bar::new(quiet, "reading", "frames");
+        let data = dataset::read(path, &options, &mut |progress| {
+            bar.set(progress.frames_done as u64, progress.frames_total.map(|n| n as u64));
+            if interrupted() {
+                return Err(Error::Interrupted(format!("{}: reading was stopped", path.display())));
+            }
+            Ok(())
+        })?;
+        bar.done();
+        Ok(data)
+    }
+}
+
+/// A temperature as `500K`, in kelvin.
+///
+/// # Errors
+/// [`Error::Usage`] where it has no unit or is not positive.
+pub fn temperature(text: &str) -> Result<f64> {
+    let kelvin = parse_quantity(text, TEMPERATURE)?;
+    if kelvin > 0.0 {
+        return Ok(kelvin);
+    }
+    Err(Error::usage(format!("temperature '{text}' is not positive")))
+}

@@ -1,0 +1,61 @@
+//! The command line: a thin skin over the library.
+
+mod args;
+mod sample;
+mod terminal;
+#[cfg(feature = "train")]
+mod train;
+
+use std::process::ExitCode;
+
+use boltzdrift::Result;
+use clap::{Parser, Subcommand};
+
+/// Learns one-step Boltzmann samplers of molecules from molecular dynamics, and draws from them.
+#[derive(Parser)]
+#[command(name = "boltzdrift", version, arg_required_else_help = true)]
+struct Cli {
+    /// Say more on stderr; twice for details.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// Say nothing on stderr but errors; no progress bar.
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Threads to compute with; all cores where absent.
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<usize>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train a sampler on a trajectory.
+    #[cfg(feature = "train")]
+    Train(train::Train),
+    /// Draw equilibrated structures from a sampler.
+    Sample(sample::Sample),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    terminal::start_log(cli.verbose, cli.quiet);
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::complain(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<()> {
+    terminal::use_threads(cli.threads)?;
+    terminal::catch_interrupts()?;
+    let quiet = cli.quiet;
+    match cli.command {
+        #[cfg(feature = "train")]
+        Command::Train(command) => command.run(quiet, cli.threads),
+        Command::Sample(command) => command.run(quiet),
+    }
+}

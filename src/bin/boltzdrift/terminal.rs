@@ -1,0 +1,122 @@
+//! What the user sees: log lines, progress bars, results, and Ctrl-C.
+
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use boltzdrift::{Error, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Installs the program's logger on stderr; the library itself never does.
+pub fn start_log(verbose: u8, quiet: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => log::LevelFilter::Error,
+        (_, 0) => log::LevelFilter::Warn,
+        (_, 1) => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new()
+        .filter_module("boltzdrift", level)
+        .format(|out, record| writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args()))
+        .init();
+}
+
+/// Sizes the thread pool of this process.
+///
+/// # Errors
+/// [`Error::Usage`] for 0 threads.
+pub fn use_threads(threads: Option<usize>) -> Result<()> {
+    let Some(threads) = threads else { return Ok(()) };
+    if threads == 0 {
+        return Err(Error::usage("--threads 0: give at least 1"));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .map_err(|error| Error::usage(format!("--threads {threads}: {error}")))
+}
+
+/// Ctrl-C and SIGTERM set a flag that the commands look at; the second one ends the program at once.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the system refuses the handler.
+pub fn catch_interrupts() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::SeqCst) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Error::Unsupported(format!("cannot handle Ctrl-C: {error}")))
+}
+
+/// Whether the user asked to stop.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Prints a result on stdout. A reader that went away is not an error of ours.
+///
+/// # Errors
+/// [`Error::Io`] where stdout cannot take it, for example on a full disk.
+pub fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("stdout", "cannot write", error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints an error on stderr, in one line.
+pub fn complain(error: &Error) {
+    let _ = writeln!(std::io::stderr(), "boltzdrift: {}", error.to_string().replace('\n', " "));
+}
+
+/// A progress bar on stderr, shown only where stderr is a terminal.
+pub struct Bar(Option<ProgressBar>);
+
+impl Bar {
+    /// A bar with a name and what it counts.
+    pub fn new(quiet: bool, name: &'static str, what: &str) -> Self {
+        if quiet || !std::io::stderr().is_terminal() {
+            return Bar(None);
+        }
+        let bar = ProgressBar::no_length().with_prefix(name);
+        let style =
+            format!("{{prefix}} {{wide_bar}} {{pos}}/{{len}} {what}  {{msg}}  {{per_sec}}  {{eta}} left");
+        bar.set_style(ProgressStyle::with_template(&style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Bar(Some(bar))
+    }
+
+    /// How far it is, of how many where known.
+    pub fn set(&self, position: u64, total: Option<u64>) {
+        if let Bar(Some(bar)) = self {
+            if let Some(total) = total {
+                bar.set_length(total.max(position));
+            }
+            bar.set_position(position);
+        }
+    }
+
+    /// A few words beside the bar.
+    pub fn note(&self, text: String) {
+        if let Bar(Some(bar)) = self {
+            bar.set_message(text);
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn done(&self) {
+        if let Bar(Some(bar)) = self {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.done();
+    }
+}

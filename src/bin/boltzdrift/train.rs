@@ -1,0 +1,195 @@
+//! `boltzdrift train`: a sampler from a trajectory.
+
+use std::path::{Path, PathBuf};
+
+use boltzdrift::dataset::Dataset;
+use boltzdrift::train::checkpoint::Checkpoint;
+use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
+use boltzdrift::{Error, Result};
+use clap::Args;
+
+use crate::args::{temperature, Reading};
+use crate::terminal::{interrupted, say, Bar};
+
+/// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
+#[derive(Args)]
+pub struct Train {
+    /// The trajectory.
+    trajectory: PathBuf,
+    /// The sampler to write, for example ethanol.safetensors.
+    #[arg(short, long, value_name = "MODEL")]
+    output: PathBuf,
+    /// sliced (default), or the paper's drift, fi, fk, fi+fk in the space of pair distances.
+    #[arg(long)]
+    method: Option<String>,
+    /// Temperature of the data, for example 500K; recorded in the sampler.
+    #[arg(long, value_name = "T")]
+    temperature: Option<String>,
+    /// Optimizer steps.
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Seed of weights, noise and batches.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Force interpolation weight of fi, 0 to 1.
+    #[arg(long)]
+    omega: Option<f64>,
+    /// Force alignment strength of fk.
+    #[arg(long)]
+    gamma: Option<f64>,
+    /// More settings, as TOML or JSON; the command line wins.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// auto, cpu, cuda or cuda:INDEX.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    /// Go on from a checkpoint, with its settings.
+    #[arg(long, value_name = "CHECKPOINT")]
+    resume: Option<PathBuf>,
+    /// Where to keep the checkpoint; beside the output where absent.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Steps between checkpoints.
+    #[arg(long, default_value_t = 1000, value_name = "N")]
+    checkpoint_every: usize,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Train {
+    pub fn run(&self, quiet: bool, threads: Option<usize>) -> Result<()> {
+        wait_without_spinning()?;
+        let given = self.overrides()?;
+        let checkpoint = self.resume.as_deref().map(Checkpoint::load).transpose()?;
+        let settings = match &checkpoint {
+            None => Settings::resolve(&given)?,
+            Some(_) if !given.is_empty() => {
+                return Err(Error::usage(
+                    "--resume goes on with the checkpoint's settings; give no other settings with it",
+                ))
+            }
+            Some(checkpoint) => checkpoint.state.settings.clone(),
+        };
+        let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
+        if self.resume.is_none() && kept.exists() {
+            return Err(Error::usage(format!(
+                "{} is left from an earlier run; go on with --resume {}, or remove it",
+                kept.display(),
+                kept.display()
+            )));
+        }
+        check_writable(&self.output)?;
+        check_writable(&kept)?;
+        let (device, said) = device::resolve(self.device.parse()?)?;
+        if let Some(threads) = threads {
+            tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+        }
+        let data = self.reading.read(&self.trajectory, settings.method.needs_forces(), quiet)?;
+        for warning in &data.source.warnings {
+            log::warn!("{warning}");
+        }
+        let mut trainer = match &checkpoint {
+            None => Trainer::new(&data, settings, device)?,
+            Some(checkpoint) => Trainer::resume(&data, checkpoint, device)?,
+        };
+        if !quiet {
+            say(&describe(&data, &trainer, &said))?;
+        }
+        let bar = Bar::new(quiet, "training", "steps");
+        trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
+            bar.set(progress.step as u64, Some(progress.steps as u64));
+            bar.note(format!("loss {:.5}", progress.loss));
+            if interrupted() {
+                Continue::Stop
+            } else {
+                Continue::Yes
+            }
+        })?;
+        bar.done();
+        let model = trainer.export()?;
+        model.save(&self.output)?;
+        if kept.exists() {
+            std::fs::remove_file(&kept)
+                .map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
+        }
+        if !quiet {
+            say(&format!(
+                "{} steps in {:.0} s; sampler in {}",
+                trainer.step(),
+                trainer.seconds(),
+                self.output.display()
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn overrides(&self) -> Result<Overrides> {
+        let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
+        Ok(file.or_newer(Overrides {
+            method: self.method.as_deref().map(str::parse::<Method>).transpose()?,
+            temperature: self.temperature.as_deref().map(temperature).transpose()?,
+            steps: self.steps,
+            seed: self.seed,
+            omega: self.omega,
+            gamma: self.gamma,
+            ..Overrides::default()
+        }))
+    }
+}
+
+fn beside(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".checkpoint");
+    PathBuf::from(name)
+}
+
+/// Fails now, not after minutes of training, where the output cannot be written.
+fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::usage(format!(
+            "{}: this is a folder; give the name of a file to write",
+            path.display()
+        )));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder)
+        .map(|_| ())
+        .map_err(|error| Error::io(path, "cannot write in this folder", error))
+}
+
+fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {
+    let settings = trainer.settings();
+    let from = if trainer.step() > 0 { format!(", from step {}", trainer.step()) } else { String::new() };
+    format!(
+        "{}: {} frames of {} atoms; method {}, {} steps{from}, seed {}, on {device}",
+        data.source.path.display(),
+        data.len(),
+        data.atoms(),
+        settings.method,
+        settings.steps,
+        settings.seed
+    )
+}
+
+/// Starts this program anew with `OMP_WAIT_POLICY=passive`, unless the user set a policy. libtorch's
+/// OpenMP threads otherwise spin at every barrier, and where the cores are shared with anything else
+/// that makes a step many times slower. OpenMP reads the policy when it is loaded, so setting it here
+/// would be too late.
+#[cfg(unix)]
+fn wait_without_spinning() -> Result<()> {
+    use std::os::unix::process::CommandExt;
+    const POLICY: &str = "OMP_WAIT_POLICY";
+    if std::env::var_os(POLICY).is_some() {
+        return Ok(());
+    }
+    let program = std::env::current_exe()
+        .map_err(|error| Error::io("boltzdrift", "cannot find this program", error))?;
+    let error =
+        std::process::Command::new(&program).args(std::env::args_os().skip(1)).env(POLICY, "passive").exec();
+    Err(Error::io(program, "cannot start this program anew", error))
+}
+
+#[cfg(not(unix))]
+fn wait_without_spinning() -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Features, feature forces, kernel fields and sliced targets against the NumPy reference, in double
+//! precision. `goldens/make_drift_goldens.py` writes the numbers.
+#![cfg(feature = "train")]
+
+use boltzdrift::drift::features::{torsion, PairDistances};
+use boltzdrift::drift::kernel::{Field, Kernel, Normalization};
+use boltzdrift::drift::sliced;
+use boltzdrift::molecule::features::{distances, feature_forces, jacobian, Projection};
+use boltzdrift::train::objective::whitening;
+use ndarray::{Array2, Array3, Axis};
+use serde_json::Value;
+use tch::{Device, Tensor};
+
+fn goldens() -> Value {
+    serde_json::from_str(include_str!("goldens/drift.json")).unwrap()
+}
+
+fn flat(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(all) => all.iter().flat_map(flat).collect(),
+        number => vec![number.as_f64().unwrap()],
+    }
+}
+
+fn shape(value: &Value) -> Vec<usize> {
+    match value {
+        Value::Array(all) => std::iter::once(all.len()).chain(shape(&all[0])).collect(),
+        _ => vec![],
+    }
+}
+
+fn matrix(value: &Value) -> Array2<f64> {
+    let s = shape(value);
+    Array2::from_shape_vec((s[0], s[1]), flat(value)).unwrap()
+}
+
+fn cube(value: &Value) -> Array3<f64> {
+    let s = shape(value);
+    Array3::from_shape_vec((s[0], s[1], s[2]), flat(value)).unwrap()
+}
+
+fn tensor(value: &Value) -> Tensor {
+    let s: Vec<i64> = shape(value).iter().map(|&n| n as i64).collect();
+    Tensor::from_slice(&flat(value)).view(s.as_slice())
+}
+
+fn close<'a>(what: &str, got: impl IntoIterator<Item = &'a f64>, expected: &[f64]) {
+    let got: Vec<f64> = got.into_iter().copied().collect();
+    assert_eq!(got.len(), expected.len(), "{what}");
+    let size = expected.iter().map(|x| x * x).sum::<f64>().sqrt();
+    let error = got.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+    // The Laplace kernel takes the square root of the rounding noise in the self term, which is 0.
+    let tolerance = if what.contains("laplace") { 1e-6 } else { 1e-9 };
+    assert!(error <= tolerance * size, "{what}: relative error {:e}", error / size);
+}
+
+#[test]
+fn features_and_feature_forces() {
+    let g = goldens();
+    let (frames, forces) = (cube(&g["frames"]), cube(&g["forces"]));
+    close("distances", &distances(frames.view()), &flat(&g["distances"]));
+    close("jacobian", &jacobian(frames.index_axis(Axis(0), 0)), &flat(&g["jacobian_of_first"]));
+    for (name, projection) in [("exact", Projection::Exact), ("naive", Projection::Naive)] {
+        close(name, &feature_forces(frames.view(), forces.view(), projection).unwrap(), &flat(&g[name]));
+    }
+}
+
+#[test]
+fn differentiable_features() {
+    let g = goldens();
+    let frames = tensor(&g["frames"]).permute([1, 2, 0]).contiguous();
+    let d = PairDistances::new(5, Device::Cpu).unwrap().apply(&frames).unwrap().transpose(0, 1).contiguous();
+    close("distances", &Vec::<f64>::try_from(d.view([-1])).unwrap(), &flat(&g["distances"]));
+    let t = torsion(&frames, [3, 0, 1, 2], 3).unwrap();
+    close("harmonics", &Vec::<f64>::try_from(t.view([-1])).unwrap(), &flat(&g["harmonics"]));
+}
+
+#[test]
+fn kernel_fields_in_both_spaces() {
+    let g = goldens();
+    let number = |value: &Value| value.as_f64().unwrap();
+    for case in g["fields"].as_array().unwrap() {
+        let distance = case["space"] == "distance";
+        let place = |key: &str| {
+            let all = cube(&g[key]);
+            if distance {
+                let d = distances(all.view());
+                Tensor::from_slice(d.as_slice().unwrap()).view([d.nrows() as i64, d.ncols() as i64])
+            } else {
+                tensor(&g[key]).flatten(1, 2)
+            }
+        };
+        let force = if distance { tensor(&g["exact"]) } else { tensor(&g["forces"]).flatten(1, 2) };
+        let field = Field {
+            kernel: if case["kernel"] == "laplace" { Kernel::Laplace } else { Kernel::Gaussian },
+            tau: number(&case["tau"]),
+            omega: number(&case["omega"]),
+            gamma: number(&case["gamma"]),
+            normalization: if distance {
+                Normalization::Scaled { force_norm: number(&g["force_norm"]) }
+            } else {
+                Normalization::Physical { kt: number(&g["kt"]) }
+            },
+        };
+        let v = field.drift(&place("generated"), &place("frames"), Some(&force)).unwrap();
+        let what = format!("{} {} {} {}", case["space"], case["kernel"], case["omega"], case["gamma"]);
+        close(&what, &Vec::<f64>::try_from(v.view([-1])).unwrap(), &flat(&case["field"]));
+    }
+}
+
+#[test]
+fn force_terms_refuse_what_they_cannot_do() {
+    let field = Field {
+        kernel: Kernel::Laplace,
+        tau: 1.0,
+        omega: 0.1,
+        gamma: 0.0,
+        normalization: Normalization::Scaled { force_norm: 1.0 },
+    };
+    let x = Tensor::zeros([3, 4], (tch::Kind::Double, Device::Cpu));
+    assert!(field.drift(&x, &x, Some(&x)).unwrap_err().to_string().contains("Remark 3.1"));
+    let gaussian = Field { kernel: Kernel::Gaussian, ..field };
+    assert!(gaussian.drift(&x, &x, None).unwrap_err().to_string().contains("no forces"));
+}
+
+#[test]
+fn whitening_and_sliced_targets() {
+    let g = goldens();
+    let y = matrix(&g["distances"]);
+    let centered = &y - &y.mean_axis(Axis(0)).unwrap();
+    let w = whitening(&(centered.t().dot(&centered) / (y.nrows() as f64 - 1.0))).unwrap();
+    close("whitening", &w.dot(&w.t()), &flat(&g["whitening_square"]));
+    let s = &g["sliced"];
+    let target = sliced::targets(&tensor(&s["x"]), &tensor(&s["y"])).unwrap();
+    close("targets", &Vec::<f64>::try_from(target.view([-1])).unwrap(), &flat(&s["target"]));
+}
