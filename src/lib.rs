@@ -4,7 +4,8 @@
 //! The data's way through the crate, each room using only rooms before it:
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
-//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames).
+//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
+//! [`metrics`] (samples against a reference).
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -15,6 +16,7 @@ extern crate openblas_src as _;
 
 pub mod dataset;
 pub mod error;
+pub mod metrics;
 pub mod molecule;
 mod npz;
 pub mod potential;
