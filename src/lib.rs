@@ -7,6 +7,7 @@
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
 //! [`sampler`] (the exported file and its torch-free inference) → `drift` (the drifting fields) →
 //! `generator`, `train`. The last three need the feature `train`.
+//! [`metrics`] (samples against a reference).
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -21,6 +22,7 @@ pub mod drift;
 pub mod error;
 #[cfg(feature = "train")]
 pub mod generator;
+pub mod metrics;
 pub mod molecule;
 mod npz;
 pub mod potential;

@@ -1,6 +1,8 @@
 //! The command line: a thin skin over the library.
 
 mod args;
+mod evaluate;
+mod inspect;
 mod sample;
 mod terminal;
 #[cfg(feature = "train")]
@@ -30,11 +32,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// What a trajectory holds: atoms, units, forces, bonds, symmetry, temperature, warnings.
+    Inspect(inspect::Inspect),
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
     Train(train::Train),
     /// Draw equilibrated structures from a sampler.
     Sample(sample::Sample),
+    /// Compare structures with a reference trajectory.
+    Evaluate(evaluate::Evaluate),
 }
 
 fn main() -> ExitCode {
@@ -54,8 +60,10 @@ fn run(cli: Cli) -> Result<()> {
     terminal::catch_interrupts()?;
     let quiet = cli.quiet;
     match cli.command {
+        Command::Inspect(command) => command.run(quiet),
         #[cfg(feature = "train")]
         Command::Train(command) => command.run(quiet, cli.threads),
         Command::Sample(command) => command.run(quiet),
+        Command::Evaluate(command) => command.run(quiet),
     }
 }

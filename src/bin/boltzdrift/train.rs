@@ -3,13 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::Dataset;
+use boltzdrift::sampler::Sampler;
 use boltzdrift::train::checkpoint::Checkpoint;
 use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
+use boltzdrift::metrics::{self, Ensemble};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
 use crate::args::{temperature, Reading};
 use crate::terminal::{interrupted, say, Bar};
+
+/// Samples drawn after training for the figures in the sampler's record.
+const FIGURE_SAMPLES: usize = 5000;
 
 /// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
 #[derive(Args)]
@@ -64,9 +69,7 @@ impl Train {
         let settings = match &checkpoint {
             None => Settings::resolve(&given)?,
             Some(_) if !given.is_empty() => {
-                return Err(Error::usage(
-                    "--resume goes on with the checkpoint's settings; give no other settings with it",
-                ))
+                return Err(Error::usage("--resume goes on with the checkpoint's settings; give no other settings with it"))
             }
             Some(checkpoint) => checkpoint.state.settings.clone(),
         };
@@ -99,22 +102,32 @@ impl Train {
         trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
             bar.set(progress.step as u64, Some(progress.steps as u64));
             bar.note(format!("loss {:.5}", progress.loss));
-            if interrupted() {
-                Continue::Stop
-            } else {
-                Continue::Yes
-            }
+            if interrupted() { Continue::Stop } else { Continue::Yes }
         })?;
         bar.done();
-        let model = trainer.export()?;
+        let mut model = trainer.export()?;
+        let sampler = Sampler::new(model.clone())?;
+        let samples = sampler.sample(trainer.settings().seed, 0, FIGURE_SAMPLES)?;
+        let ours = Ensemble { species: &data.species, positions: samples.view(), energies: None };
+        let figures = metrics::evaluate(&ours, &Ensemble::from(&data), &metrics::Options::default())?;
+        let summary = format!(
+            "against the training frames (their own halves in brackets): TVD {:.4} ({:.4}), pair TVD {:.4} ({:.4}), \
+             W2 {:.4} ({:.4}) angstrom",
+            figures.figures.tvd,
+            figures.floor.tvd,
+            figures.figures.pair_tvd,
+            figures.floor.pair_tvd,
+            figures.figures.w2,
+            figures.floor.w2
+        );
+        model.record.figures = serde_json::to_value(&figures).map_err(|error| Error::Numeric(error.to_string()))?;
         model.save(&self.output)?;
         if kept.exists() {
-            std::fs::remove_file(&kept)
-                .map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
+            std::fs::remove_file(&kept).map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
         }
         if !quiet {
             say(&format!(
-                "{} steps in {:.0} s; sampler in {}",
+                "{summary}\n{} steps in {:.0} s; sampler in {}",
                 trainer.step(),
                 trainer.seconds(),
                 self.output.display()
@@ -146,10 +159,7 @@ fn beside(output: &Path) -> PathBuf {
 /// Fails now, not after minutes of training, where the output cannot be written.
 fn check_writable(path: &Path) -> Result<()> {
     if path.is_dir() {
-        return Err(Error::usage(format!(
-            "{}: this is a folder; give the name of a file to write",
-            path.display()
-        )));
+        return Err(Error::usage(format!("{}: this is a folder; give the name of a file to write", path.display())));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::NamedTempFile::new_in(folder)
@@ -182,10 +192,8 @@ fn wait_without_spinning() -> Result<()> {
     if std::env::var_os(POLICY).is_some() {
         return Ok(());
     }
-    let program = std::env::current_exe()
-        .map_err(|error| Error::io("boltzdrift", "cannot find this program", error))?;
-    let error =
-        std::process::Command::new(&program).args(std::env::args_os().skip(1)).env(POLICY, "passive").exec();
+    let program = std::env::current_exe().map_err(|error| Error::io("boltzdrift", "cannot find this program", error))?;
+    let error = std::process::Command::new(&program).args(std::env::args_os().skip(1)).env(POLICY, "passive").exec();
     Err(Error::io(program, "cannot start this program anew", error))
 }
 
