@@ -137,7 +137,7 @@ impl Writer {
             "npz" => Box::new(writer_npz::NpzSink::new(file, &folder, path, options)?),
             "LAMMPS" | "XYZ" => Box::new(writer_text::TextSink::new(file, path, &format, options)),
             "LAMMPS Data" => Box::new(writer_chemfiles::DataSink::new(file, path, options)),
-            _ => Box::new(writer_chemfiles::ChemfilesSink::new(temporary.path(), path, &format, options)?),
+            _ => Box::new(writer_chemfiles::ChemfilesSink::new(temporary.path(), path, &format, options)),
         };
         Ok(Writer {
             sink: Some(sink),
