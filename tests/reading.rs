@@ -1,4 +1,6 @@
 //! Reading: every format against numbers worked out by hand, and every fault with its message.
+// clippy allows these in #[test] functions only, not in their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 
@@ -55,8 +57,8 @@ fn near(a: f64, b: f64) {
 
 fn has_positions(dataset: &Dataset, frame: usize, expected: &[[f64; 3]]) {
     for (atom, row) in expected.iter().enumerate() {
-        for axis in 0..3 {
-            near(dataset.positions[[frame, atom, axis]], row[axis]);
+        for (axis, value) in row.iter().enumerate() {
+            near(dataset.positions[[frame, atom, axis]], *value);
         }
     }
 }
@@ -256,7 +258,7 @@ fn dump_faults() {
     refused(load(&folder.path().join("a.dump"), &beyond), &["frame 5", "1 frames"]);
     refused(load(folder.path(), &real()), &["directory"]);
     refused(load(&folder.path().join("no.dump"), &real()), &["no.dump", "cannot open"]);
-    refused(load(&put(&folder, "x.what", &WATER), &real()), &["--format"]);
+    refused(load(&put(&folder, "x.what", WATER), &real()), &["--format"]);
     let unknown = ReadOptions { format: Some("tape".into()), ..real() };
     refused(load(&folder.path().join("a.dump"), &unknown), &["format 'tape' is not known"]);
     refused(load(&put(&folder, "z.xyz", b"\x1f\x8b\x08\x00"), &real()), &["compressed"]);
@@ -272,7 +274,7 @@ fn dump_faults() {
 
 /// As ASE 3.29 writes water with a calculator's results.
 const ASE: &str = "3\nLattice=\"12.0 0.0 0.0 0.0 12.0 0.0 0.0 0.0 12.0\" Properties=species:S:1:pos:R:3:momenta:R:3:forces:R:3 \
-energy=-2.5 free_energy=-2.4 pbc=\"T T T\"\nO 11.9 5 5 0 0 0 0.1 0.2 0.3\nH 0.86 5 5 0 0 0 -0.1 0 0\nH 11.9 5.96 5 0 0 0 0 -0.2 -0.3\n";
+energy=-2.5 free_energy=-2.4 note=\"a \\\"b\\\" energy=7\" pbc=\"T T T\"\nO 11.9 5 5 0 0 0 0.1 0.2 0.3\nH 0.86 5 5 0 0 0 -0.1 0 0\nH 11.9 5.96 5 0 0 0 0 -0.2 -0.3\n";
 
 #[test]
 fn extended_xyz() {
@@ -397,7 +399,7 @@ fn npz_files() {
     let case = |members: &[(&str, Vec<u8>)], parts: &[&str]| {
         refused(load(&put(&folder, "bad.npz", npz(members)), &real()), parts);
     };
-    case(&[r.clone()], &["no R and z"]);
+    case(std::slice::from_ref(&r), &["no R and z"]);
     case(
         &[r.clone(), ("z", npy("|u1", false, "(2,)", &[8, 1]))],
         &["(2, 3, 3)".replace('(', "[").replace(')', "]").as_str(), "[2]"],

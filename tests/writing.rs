@@ -1,4 +1,6 @@
 //! Writing: every format read back, LAMMPS reading ours, and no half-written file whatever happens.
+// clippy allows these in #[test] functions only, not in their helpers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -211,6 +213,12 @@ fn faults_leave_nothing_behind() {
     std::fs::create_dir(folder.path().join("d.xyz")).unwrap();
     refused(create("d.xyz", moving()), &["no regular file"]);
     drop(writer);
+    // Dropped before and after a frame; chemfiles' NetCDF minds the first.
+    for name in ["a.nc", "a.xtc", "a.npz", "a.pdb"] {
+        drop(Writer::create(&folder.path().join(name), &options(&data)).unwrap());
+        let mut writer = Writer::create(&folder.path().join(name), &options(&data)).unwrap();
+        writer.write(data.positions.view(), None, None, None).unwrap();
+    }
     assert_eq!(content(&folder), ["d.xyz", "old.xyz"]);
     // A link goes on being one.
     #[cfg(unix)]
@@ -257,14 +265,67 @@ fn full_disk() {
     assert!(!text.contains("ZipWriter"), "{text}");
 }
 
+/// The command that runs LAMMPS, where there is one.
+fn lammps() -> Option<String> {
+    let lammps = std::env::var("LMP").unwrap_or_else(|_| "lmp".into());
+    let found = Command::new(&lammps).arg("-h").output().is_ok_and(|output| output.status.success());
+    if !found {
+        println!("skipped: no lmp here; name it in LMP");
+    }
+    found.then_some(lammps)
+}
+
+/// A molecule that drifts through the walls of a tilted cell, as LAMMPS itself writes it in four ways.
+#[test]
+fn lammps_dumps_are_whole() {
+    let Some(lammps) = lammps() else { return };
+    let folder = TempDir::new().unwrap();
+    let input = "units metal\nboundary p p p\natom_style atomic\nregion box prism 1 11 2 10 3 12 4 -3 2\ncreate_box 2 box\n\
+        create_atoms 2 single 9.5 2.5 3.8\ncreate_atoms 1 single 10.1 2.5 4.5\ncreate_atoms 1 single 9.5 3.2 3.1\n\
+        mass 1 1.008\nmass 2 15.999\npair_style zero 4.0\npair_coeff * *\nvelocity all set 300 200 -500\nfix 1 all nve\ntimestep 0.001\n\
+        dump a all custom 1 a.dump id type element x y z vx vy vz fx fy fz\ndump_modify a element H O units yes format float %20.15g\n\
+        dump b all custom 1 b.dump id element xu yu zu\ndump_modify b element H O format float %20.15g\n\
+        dump c all custom 1 c.dump id type xs ys zs ix iy iz\ndump_modify c format float %20.15g\ndump d all atom 1 d.dump\nrun 40\n";
+    std::fs::write(folder.path().join("in.lmp"), input).unwrap();
+    let output = Command::new(&lammps)
+        .args(["-in", "in.lmp", "-log", "none"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let metal = Some(boltzdrift::units::UnitSystem::lammps("metal").unwrap());
+    let types = vec!["H".to_owned(), "O".to_owned()];
+    for (name, tolerance) in [("a", 1e-9), ("b", 1e-9), ("c", 1e-9), ("d", 1e-4)] {
+        let options = ReadOptions {
+            units: metal,
+            types: if name == "b" { vec![] } else { types.clone() },
+            ..Default::default()
+        };
+        let data = read(&folder.path().join(format!("{name}.dump")), &options, &mut |_| Ok(())).unwrap();
+        assert_eq!((data.len(), data.species.clone()), (41, vec![8, 1, 1]), "{name}");
+        for frame in 0..41 {
+            for (atom, from_oxygen) in [(1, [0.6, 0.0, 0.7]), (2, [0.0, 0.7, -0.7])] {
+                for (axis, expected) in from_oxygen.into_iter().enumerate() {
+                    let found = data.positions[[frame, atom, axis]] - data.positions[[frame, 0, axis]];
+                    assert!(
+                        (found - expected).abs() < tolerance,
+                        "{name}, frame {frame}: {found} {expected}"
+                    );
+                }
+            }
+        }
+        if name == "a" {
+            // 300 angstrom/ps
+            assert!((data.velocities.unwrap()[[7, 1, 0]] - 0.3).abs() < 1e-12);
+            assert!(data.forces.unwrap().iter().all(|&f| f == 0.0));
+        }
+    }
+}
+
 /// LAMMPS restarts from our data file and reads our dump: positions and velocities are what was written.
 #[test]
 fn lammps_reads_ours() {
-    let lammps = std::env::var("LMP").unwrap_or_else(|_| "lmp".into());
-    if Command::new(&lammps).arg("-h").output().map_or(true, |output| !output.status.success()) {
-        println!("skipped: no lmp here; name it in LMP");
-        return;
-    }
+    let Some(lammps) = lammps() else { return };
     let folder = TempDir::new().unwrap();
     let one = frames(1);
     for cell in [None, Some(CELL)] {

@@ -61,6 +61,10 @@ pub(super) trait Sink {
 /// Positions and velocities keep every digit in LAMMPS dumps, LAMMPS data, XYZ and npz files; the other
 /// formats keep what chemfiles gives them (GRO and XTC 0.01 angstrom, PDB 0.001 angstrom). Forces and
 /// energies go into npz and XYZ, forces into LAMMPS dumps; other formats have no place for them.
+///
+/// LAMMPS files are in units `real`; their types number the elements in the order of their symbols (C 1,
+/// H 2, O 3). Data files are of `atom_style full` without bonds. Without a cell their box reaches at least
+/// 10 angstrom beyond the atoms.
 pub struct Writer {
     sink: Option<Box<dyn Sink>>,
     // After the sink, so that a sink dropped early closes its file before the file is removed.
@@ -137,7 +141,7 @@ impl Writer {
             "npz" => Box::new(writer_npz::NpzSink::new(file, &folder, path, options)?),
             "LAMMPS" | "XYZ" => Box::new(writer_text::TextSink::new(file, path, &format, options)),
             "LAMMPS Data" => Box::new(writer_chemfiles::DataSink::new(file, path, options)),
-            _ => Box::new(writer_chemfiles::ChemfilesSink::new(temporary.path(), path, &format, options)?),
+            _ => Box::new(writer_chemfiles::ChemfilesSink::new(temporary.path(), path, &format, options)),
         };
         Ok(Writer {
             sink: Some(sink),

@@ -118,18 +118,17 @@ pub(super) struct ChemfilesSink {
 const ROOM: usize = 4 << 20;
 
 impl ChemfilesSink {
-    pub fn new(temporary: &Path, path: &Path, format: &str, options: &WriteOptions) -> Result<Self> {
-        let trajectory =
-            Trajectory::open_with_format(temporary, 'w', format).map_err(|e| failed(path, &e))?;
-        Ok(ChemfilesSink {
-            trajectory: Some(trajectory),
+    pub fn new(temporary: &Path, path: &Path, format: &str, options: &WriteOptions) -> Self {
+        ChemfilesSink {
+            // Opened for the first frame: chemfiles' NetCDF ends the process where it closes an empty file.
+            trajectory: None,
             temporary: temporary.to_owned(),
             path: path.to_owned(),
             format: format.to_owned(),
             molecule: Molecule::new(options),
             last: Vec::new(),
             room: super::other::formats().iter().any(|one| one.name == format && !one.memory).then_some(0),
-        })
+        }
     }
 
     /// Makes sure that the disk has room for another frame, by filling that room once for a moment.
@@ -160,7 +159,13 @@ impl Sink for ChemfilesSink {
     fn write(&mut self, block: &Block) -> Result<()> {
         for frame in 0..block.positions.dim().0 {
             self.ensure_room()?;
-            let Some(trajectory) = &mut self.trajectory else { return Ok(()) };
+            let trajectory = match &mut self.trajectory {
+                Some(trajectory) => trajectory,
+                closed => {
+                    let opened = Trajectory::open_with_format(&self.temporary, 'w', self.format.as_str());
+                    closed.insert(opened.map_err(|e| failed(&self.path, &e))?)
+                }
+            };
             // chemfiles counts velocities in angstrom/ps.
             let out = self.molecule.frame(block, frame, 1e3);
             if let Err(error) = trajectory.write(&out) {

@@ -22,42 +22,52 @@ pub(super) struct NpzSink {
     arrays: Vec<(&'static str, BufWriter<File>)>,
 }
 
-/// A file that keeps its first error and swallows everything after it: the zip writer would print a
-/// second error while it is dropped.
+/// A file that keeps its first error and swallows everything after it, with the positions it would have
+/// had: the zip writer would print a second error while it is dropped.
 struct Latch {
     file: BufWriter<File>,
     failed: Option<io::Error>,
+    position: u64,
+    end: u64,
 }
 
 impl Latch {
-    fn hold<T>(
-        &mut self,
-        instead: T,
-        work: impl FnOnce(&mut BufWriter<File>) -> io::Result<T>,
-    ) -> io::Result<T> {
+    fn new(file: File) -> Self {
+        Latch { file: BufWriter::with_capacity(1 << 16, file), failed: None, position: 0, end: 0 }
+    }
+
+    fn hold(&mut self, work: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
         if self.failed.is_none() {
-            match work(&mut self.file) {
-                Ok(done) => return Ok(done),
-                Err(error) => self.failed = Some(error),
-            }
+            self.failed = work(&mut self.file).err();
         }
-        Ok(instead)
     }
 }
 
 impl Write for Latch {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.hold(bytes.len(), |file| file.write_all(bytes).map(|()| bytes.len()))
+        self.hold(|file| file.write_all(bytes));
+        self.position += bytes.len() as u64;
+        self.end = self.end.max(self.position);
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.hold((), |file| file.flush())
+        self.hold(|file| file.flush());
+        Ok(())
     }
 }
 
 impl Seek for Latch {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.hold(0, |file| file.seek(to))
+        let (base, offset) = match to {
+            SeekFrom::Start(position) => (position, 0),
+            SeekFrom::Current(offset) => (self.position, offset),
+            SeekFrom::End(offset) => (self.end, offset),
+        };
+        self.position = base.checked_add_signed(offset).ok_or(io::ErrorKind::InvalidInput)?;
+        let position = self.position;
+        self.hold(|file| file.seek(SeekFrom::Start(position)).map(|_| ()));
+        Ok(position)
     }
 }
 
@@ -97,8 +107,7 @@ impl NpzSink {
 
     fn assemble(self, frames: usize) -> io::Result<()> {
         let atoms = self.species.len();
-        let mut zip =
-            ZipWriter::new(Latch { file: BufWriter::with_capacity(1 << 16, self.out), failed: None });
+        let mut zip = ZipWriter::new(Latch::new(self.out));
         // No time of day: the same frames give the same bytes.
         let options = FileOptions::default()
             .compression_method(CompressionMethod::Stored)

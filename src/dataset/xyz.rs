@@ -81,8 +81,17 @@ fn token(text: &str, key: bool) -> std::result::Result<(String, &str), String> {
             return Ok((text[..end].to_owned(), &text[end..]));
         }
     };
-    let end = text[1..].find(close).ok_or("a quote in the comment line is not closed")?;
-    Ok((text[1..1 + end].to_owned(), &text[2 + end..]))
+    // ASE puts a backslash before a quote inside quotes.
+    let mut inside = String::new();
+    let mut letters = text.char_indices().skip(1);
+    while let Some((at, letter)) = letters.next() {
+        match letter {
+            '\\' if close == '"' || close == '\'' => inside.extend(letters.next().map(|(_, letter)| letter)),
+            _ if letter == close => return Ok((inside, &text[at + 1..])),
+            _ => inside.push(letter),
+        }
+    }
+    Err("a quote in the comment line is not closed".into())
 }
 
 impl Xyz {
