@@ -5,7 +5,7 @@
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
-//! [`metrics`] (samples against a reference).
+//! [`metrics`] (samples against a reference) → [`report`] (what the user reads).
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod molecule;
 mod npz;
 pub mod potential;
+pub mod report;
 pub mod units;
 
 pub use error::{Error, Result};
