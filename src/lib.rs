@@ -6,8 +6,8 @@
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
 //! [`sampler`] (the exported file and its torch-free inference) → `drift` (the drifting fields) →
-//! `generator`, `train`. The last three need the feature `train`.
-//! [`metrics`] (samples against a reference).
+//! `generator`, `train` (the three that need the feature `train`) → [`metrics`] (samples against a
+//! reference) → [`report`] (what the user reads).
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -26,6 +26,8 @@ pub mod metrics;
 pub mod molecule;
 mod npz;
 pub mod potential;
+pub mod report;
+pub mod report;
 pub mod sampler;
 #[cfg(feature = "train")]
 pub mod train;

@@ -57,7 +57,8 @@ impl Evaluate {
         let options = Options { bins: self.bins, top: self.top, ..Options::default() };
         let evaluation = metrics::evaluate(&Ensemble::from(&samples), &Ensemble::from(&reference), &options)?;
         if self.json {
-            let text = serde_json::to_string_pretty(&evaluation).map_err(|error| Error::Numeric(error.to_string()))?;
+            let text = serde_json::to_string_pretty(&evaluation)
+                .map_err(|error| Error::Numeric(error.to_string()))?;
             return say(&text);
         }
         say(&report::evaluation_table(&evaluation))
@@ -71,8 +72,9 @@ fn energies(field: &mut dyn potential::Potential, data: &Dataset, quiet: bool) -
     for start in (0..frames).step_by(BATCH) {
         let end = (start + BATCH).min(frames);
         let batch = data.positions.slice(s![start..end, .., ..]);
-        let (values, _) = potential::evaluate(field, &data.species, batch)
-            .map_err(|error| Error::Numeric(format!("{}, from frame {start} on: {error}", data.source.path.display())))?;
+        let (values, _) = potential::evaluate(field, &data.species, batch).map_err(|error| {
+            Error::Numeric(format!("{}, from frame {start} on: {error}", data.source.path.display()))
+        })?;
         out.slice_mut(s![start..end]).assign(&values);
         bar.set(end as u64, Some(frames as u64));
         if interrupted() {

@@ -29,9 +29,10 @@ impl Inspect {
         let data = self.reading.read(&self.trajectory, false, quiet)?;
         let inspection = report::inspect(&data, asked)?;
         if self.json {
-            let text = serde_json::to_string_pretty(&inspection).map_err(|error| Error::Numeric(error.to_string()))?;
+            let text = serde_json::to_string_pretty(&inspection)
+                .map_err(|error| Error::Numeric(error.to_string()))?;
             return say(&text);
         }
-        say(&report::inspection(&inspection))
+        say(&inspection.to_string())
     }
 }

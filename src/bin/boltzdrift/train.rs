@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::Dataset;
+use boltzdrift::metrics::{self, Ensemble};
 use boltzdrift::sampler::Sampler;
 use boltzdrift::train::checkpoint::Checkpoint;
 use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
-use boltzdrift::metrics::{self, Ensemble};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
@@ -69,7 +69,9 @@ impl Train {
         let settings = match &checkpoint {
             None => Settings::resolve(&given)?,
             Some(_) if !given.is_empty() => {
-                return Err(Error::usage("--resume goes on with the checkpoint's settings; give no other settings with it"))
+                return Err(Error::usage(
+                    "--resume goes on with the checkpoint's settings; give no other settings with it",
+                ))
             }
             Some(checkpoint) => checkpoint.state.settings.clone(),
         };
@@ -102,7 +104,11 @@ impl Train {
         trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
             bar.set(progress.step as u64, Some(progress.steps as u64));
             bar.note(format!("loss {:.5}", progress.loss));
-            if interrupted() { Continue::Stop } else { Continue::Yes }
+            if interrupted() {
+                Continue::Stop
+            } else {
+                Continue::Yes
+            }
         })?;
         bar.done();
         let mut model = trainer.export()?;
@@ -120,10 +126,12 @@ impl Train {
             figures.figures.w2,
             figures.floor.w2
         );
-        model.record.figures = serde_json::to_value(&figures).map_err(|error| Error::Numeric(error.to_string()))?;
+        model.record.figures =
+            serde_json::to_value(&figures).map_err(|error| Error::Numeric(error.to_string()))?;
         model.save(&self.output)?;
         if kept.exists() {
-            std::fs::remove_file(&kept).map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
+            std::fs::remove_file(&kept)
+                .map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
         }
         if !quiet {
             say(&format!(
@@ -159,7 +167,10 @@ fn beside(output: &Path) -> PathBuf {
 /// Fails now, not after minutes of training, where the output cannot be written.
 fn check_writable(path: &Path) -> Result<()> {
     if path.is_dir() {
-        return Err(Error::usage(format!("{}: this is a folder; give the name of a file to write", path.display())));
+        return Err(Error::usage(format!(
+            "{}: this is a folder; give the name of a file to write",
+            path.display()
+        )));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::NamedTempFile::new_in(folder)
@@ -192,8 +203,10 @@ fn wait_without_spinning() -> Result<()> {
     if std::env::var_os(POLICY).is_some() {
         return Ok(());
     }
-    let program = std::env::current_exe().map_err(|error| Error::io("boltzdrift", "cannot find this program", error))?;
-    let error = std::process::Command::new(&program).args(std::env::args_os().skip(1)).env(POLICY, "passive").exec();
+    let program = std::env::current_exe()
+        .map_err(|error| Error::io("boltzdrift", "cannot find this program", error))?;
+    let error =
+        std::process::Command::new(&program).args(std::env::args_os().skip(1)).env(POLICY, "passive").exec();
     Err(Error::io(program, "cannot start this program anew", error))
 }
 

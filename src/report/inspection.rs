@@ -1,0 +1,218 @@
+//! What a data set holds, before anything is learned from it.
+
+use ndarray::ArrayView3;
+use serde::Serialize;
+
+use super::formula;
+use crate::dataset::Dataset;
+use crate::molecule::bonds::Bonds;
+use crate::molecule::symmetry::SymmetryGroup;
+use crate::molecule::thermometer::{assess, Thermometer};
+use crate::molecule::vector::{at, cross, dot, norm, sub, Vector};
+use crate::Result;
+
+/// Net force or torque over the forces themselves, above which the forces are not a lone molecule's.
+const NET_LIMIT: f64 = 0.01;
+/// Root mean square distance from a line or plane, over the size of the molecule, below which frames count as
+/// linear or planar (thermal bending of carbon dioxide at 500 K: 0.05).
+const FLAT: f64 = 0.08;
+
+/// Net force and torque of the frames; both vanish for an isolated molecule.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ForceCheck {
+    /// Mean length of the force on an atom, kcal/mol/angstrom.
+    pub mean_force: f64,
+    /// Root mean square of the net force on a frame, kcal/mol/angstrom.
+    pub net_force: f64,
+    /// Root mean square of the net torque about the centroid, kcal/mol.
+    pub net_torque: f64,
+}
+
+/// The symmetry group in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SymmetrySummary {
+    /// Number of operations.
+    pub order: usize,
+    /// Of these without a mirror image.
+    pub proper: usize,
+    /// Of these with a mirror image.
+    pub mirror: usize,
+}
+
+/// What `inspect` found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Inspection {
+    /// The file.
+    pub path: String,
+    /// Its format.
+    pub format: String,
+    /// Number of frames read.
+    pub frames: usize,
+    /// Number of atoms of the molecule.
+    pub atoms: usize,
+    /// Sum formula.
+    pub formula: String,
+    /// The units and how they were known.
+    pub units: String,
+    /// Whether the file has a periodic cell.
+    pub periodic: bool,
+    /// Whether there are forces.
+    pub forces: bool,
+    /// Whether there are energies.
+    pub energies: bool,
+    /// Whether there are velocities.
+    pub velocities: bool,
+    /// Mean and standard deviation of the energies, kcal/mol.
+    pub energy: Option<(f64, f64)>,
+    /// Atomic numbers.
+    pub species: Vec<u8>,
+    /// Bonded pairs.
+    pub bonds: Vec<(usize, usize)>,
+    /// Rings, atoms in ring order.
+    pub rings: Vec<Vec<usize>>,
+    /// One dihedral i-j-k-l per rotatable bond j-k.
+    pub dihedrals: Vec<[usize; 4]>,
+    /// The symmetry group; none where it could not be listed (a warning says why).
+    pub symmetry: Option<SymmetrySummary>,
+    /// Whether the frames are linear or planar but for thermal motion: `linear`, `planar` or `general`.
+    pub shape: &'static str,
+    /// Temperatures.
+    pub thermometer: Thermometer,
+    /// Net force and torque.
+    pub force_check: Option<ForceCheck>,
+    /// Things the user should know, one line each.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at a data set: its molecule, its symmetry, its temperature, and what is odd. `asked_temperature` in K
+/// is what the run was meant to be at.
+///
+/// # Errors
+/// [`crate::Error::Usage`] where the atoms are not one molecule, an element has no covalent radius, there is
+/// no frame, or the temperature is no positive number; [`crate::Error::Numeric`] where a number is not finite.
+pub fn inspect(dataset: &Dataset, asked_temperature: Option<f64>) -> Result<Inspection> {
+    let positions = dataset.positions.view();
+    let bonds = Bonds::from_mean_distances(&dataset.species, positions)?;
+    bonds.require_connected(&dataset.species)?;
+    let mut warnings = dataset.source.warnings.clone();
+    let symmetry = match SymmetryGroup::find(&dataset.species, positions, &bonds) {
+        Ok(group) => Some(SymmetrySummary {
+            order: group.order(),
+            proper: group.order() - group.mirrors(),
+            mirror: group.mirrors(),
+        }),
+        Err(error) => {
+            warnings.push(format!("symmetry: {error}"));
+            None
+        }
+    };
+    let thermometer = assess(dataset, asked_temperature)?;
+    warnings.extend(thermometer.warnings.iter().cloned());
+    let force_check = dataset.forces.as_ref().map(|forces| check_forces(positions, forces.view()));
+    if let Some(check) = force_check {
+        warnings.extend(force_warnings(&check, dataset.source.periodic));
+    }
+    if dataset.source.periodic {
+        warnings.push(
+            "the file has a periodic cell: the sampler learns the molecule alone, as if in vacuum".into(),
+        );
+    }
+    let energy = dataset.energies.as_ref().map(|e| (e.sum() / e.len() as f64, e.std(0.0)));
+    Ok(Inspection {
+        path: dataset.source.path.display().to_string(),
+        format: dataset.source.format.clone(),
+        frames: positions.dim().0,
+        atoms: dataset.species.len(),
+        formula: formula(&dataset.species),
+        units: dataset.source.units.clone(),
+        periodic: dataset.source.periodic,
+        forces: dataset.forces.is_some(),
+        energies: dataset.energies.is_some(),
+        velocities: dataset.velocities.is_some(),
+        energy,
+        species: dataset.species.clone(),
+        rings: bonds.rings(),
+        dihedrals: bonds.rotatable(&dataset.species, positions),
+        bonds: bonds.pairs,
+        symmetry,
+        shape: shape(positions),
+        thermometer,
+        force_check,
+        warnings,
+    })
+}
+
+/// Root mean square net force and torque about the centroid.
+fn check_forces(positions: ArrayView3<f64>, forces: ArrayView3<f64>) -> ForceCheck {
+    let (frames, atoms, _) = positions.dim();
+    let (mut length, mut net, mut torque) = (0.0, 0.0, 0.0);
+    for frame in 0..frames {
+        let center: [f64; 3] = std::array::from_fn(|k| {
+            (0..atoms).map(|atom| positions[[frame, atom, k]]).sum::<f64>() / atoms as f64
+        });
+        let (mut sum, mut turn) = ([0.0; 3], [0.0; 3]);
+        for atom in 0..atoms {
+            let force = at(&forces, frame, atom);
+            let moment = cross(sub(at(&positions, frame, atom), center), force);
+            length += norm(force);
+            for k in 0..3 {
+                sum[k] += force[k];
+                turn[k] += moment[k];
+            }
+        }
+        net += norm(sum).powi(2);
+        torque += norm(turn).powi(2);
+    }
+    let count = frames as f64;
+    ForceCheck {
+        mean_force: length / (count * atoms as f64),
+        net_force: (net / count).sqrt(),
+        net_torque: (torque / count).sqrt(),
+    }
+}
+
+fn force_warnings(check: &ForceCheck, periodic: bool) -> Option<String> {
+    if check.mean_force == 0.0 {
+        return Some("every force is zero: the file declares forces it does not hold".into());
+    }
+    let (force, torque) = (check.net_force / check.mean_force, check.net_torque / check.mean_force);
+    if force <= NET_LIMIT && torque <= 3.0 * NET_LIMIT {
+        return None;
+    }
+    let who = if periodic { "surroundings in the cell" } else { "another molecule or an outer field" };
+    Some(format!(
+        "the forces do not sum to zero (net force {:.2}, net torque {:.2}, mean force {:.1}): thermostat noise \
+         (fix langevin adds it to dumped forces), constraints, rough forces, or {who}",
+        check.net_force, check.net_torque, check.mean_force
+    ))
+}
+
+/// Whether the frames are linear or planar but for thermal motion.
+fn shape(positions: ArrayView3<f64>) -> &'static str {
+    let (frames, atoms, _) = positions.dim();
+    let (mut off_line, mut off_plane) = (0.0, 0.0);
+    for frame in 0..frames {
+        let first = at(&positions, frame, 0);
+        let offsets: Vec<Vector> = (1..atoms).map(|atom| sub(at(&positions, frame, atom), first)).collect();
+        // The longest offset, then the atom farthest from its line, then the heights over their plane.
+        let longest = longest(offsets.iter().copied());
+        let size = norm(longest).max(f64::MIN_POSITIVE);
+        let area = self::longest(offsets.iter().map(|&offset| cross(longest, offset)));
+        let unit = norm(area).max(f64::MIN_POSITIVE);
+        let heights = offsets.iter().map(|&offset| dot(offset, area).abs() / unit / size);
+        off_line += (norm(area) / (size * size)).powi(2);
+        off_plane += heights.fold(0.0, f64::max).powi(2);
+    }
+    let flat = |squares: f64| (squares / frames as f64).sqrt() < FLAT;
+    if flat(off_line) {
+        "linear"
+    } else if flat(off_plane) {
+        "planar"
+    } else {
+        "general"
+    }
+}
+
+fn longest(vectors: impl Iterator<Item = Vector>) -> Vector {
+    vectors.fold([0.0; 3], |a, b| if norm(b) > norm(a) { b } else { a })
+}

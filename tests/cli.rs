@@ -1,0 +1,238 @@
+//! The command line as a user meets it: training, stopping and going on, sampling, and what it says of
+//! wrong input.
+#![cfg(feature = "train")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use boltzdrift::sampler::noise::{Purpose, Stream};
+
+fn boltzdrift() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_boltzdrift"));
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+fn run(folder: &Path, arguments: &str) -> Output {
+    boltzdrift().current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+fn good(folder: &Path, arguments: &str) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The exit code and the one line on stderr of a call that must fail.
+fn bad(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
+    let output = run(folder, arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {said}");
+    let line = said.lines().last().unwrap_or_default();
+    for word in words {
+        assert!(line.contains(word), "{arguments}: '{line}' does not say '{word}'");
+    }
+}
+
+/// A bent triatomic with normal bond lengths (0.97 +- 0.03) and angle (1.82 +- 0.1 rad), N frames.
+fn water(frames: usize, extra: impl Fn(usize, usize) -> String, properties: &str) -> String {
+    let mut text = String::new();
+    for frame in 0..frames {
+        let mut stream = Stream::new(17, Purpose::Data, frame as u64);
+        let (a, b) = (0.97 + 0.03 * stream.normal(), 0.97 + 0.03 * stream.normal());
+        let angle = 1.82 + 0.1 * stream.normal();
+        writeln!(text, "3\nProperties=species:S:1:pos:R:3{properties}").unwrap();
+        let atoms = [("O", 0.0, 0.0), ("H", a, 0.0), ("H", b * angle.cos(), b * angle.sin())];
+        for (k, (name, x, y)) in atoms.iter().enumerate() {
+            writeln!(text, "{name} {x:.8} {y:.8} 0.0{}", extra(frame, k)).unwrap();
+        }
+    }
+    text
+}
+
+fn plain(frames: usize) -> String {
+    water(frames, |_, _| String::new(), "")
+}
+
+const SMALL: &str = "width = 48\ndepth = 2\nnoise = 8\nbatch = 128\nlines = 8\n";
+
+fn room() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    std::fs::write(path.join("water.xyz"), plain(2000)).unwrap();
+    std::fs::write(path.join("small.toml"), SMALL).unwrap();
+    (folder, path)
+}
+
+#[test]
+fn two_commands_from_a_trajectory_to_seeds() {
+    let (_keep, folder) = room();
+    let said = good(
+        &folder,
+        "train water.xyz -o water.safetensors --config small.toml --steps 1500 --temperature 300K --device cpu",
+    );
+    assert!(said.contains("2000 frames of 3 atoms") && said.contains("TVD"), "{said}");
+    assert!(!folder.join("water.safetensors.checkpoint").exists());
+    good(&folder, "sample water.safetensors -n 2000 -o seeds.xyz --velocities");
+    let json: serde_json::Value =
+        serde_json::from_str(&good(&folder, "evaluate seeds.xyz --reference water.xyz --json")).unwrap();
+    // The widths that the frames were drawn with: 0.03 angstrom a bond.
+    let width = json["bond_sigma"].as_f64().unwrap();
+    assert!((0.85..1.15).contains(&width), "bond width ratio {width}");
+    assert!(json["pair_tvd"].as_f64().unwrap() < 0.2, "{}", json["pair_tvd"]);
+    assert!(json["floor_tvd"].as_f64().unwrap() < 0.1);
+    let table = good(&folder, "evaluate seeds.xyz --reference water.xyz");
+    assert!(table.contains("TVD") || table.contains("tvd"), "{table}");
+    let look = good(&folder, "inspect water.xyz --json");
+    let look: serde_json::Value = serde_json::from_str(&look).unwrap();
+    assert!(look.to_string().contains("symmetry"));
+
+    // Any split of the ensemble gives the same structures, on any number of threads.
+    let text = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    good(&folder, "sample water.safetensors -n 2000 -o again.xyz --velocities --threads 1");
+    assert_eq!(text("seeds.xyz"), text("again.xyz"));
+    good(&folder, "sample water.safetensors -n 40 --first 1234 -o part.xyz --velocities");
+    let block = |name: &str, start: usize, count: usize| -> Vec<String> {
+        text(name).lines().skip(5 * start).take(5 * count).map(str::to_owned).collect()
+    };
+    assert_eq!(block("seeds.xyz", 1234, 40), block("part.xyz", 0, 40));
+    good(&folder, "sample water.safetensors -n 40 -o other.xyz --seed 1");
+    assert_ne!(block("other.xyz", 0, 1)[2], block("seeds.xyz", 0, 1)[2]);
+
+    // Training again gives the same sampler.
+    good(&folder, "train water.xyz -o again.safetensors --config small.toml --steps 1500 --temperature 300K --device cpu");
+    assert_eq!(
+        std::fs::read(folder.join("water.safetensors")).unwrap(),
+        std::fs::read(folder.join("again.safetensors")).unwrap()
+    );
+}
+
+#[test]
+fn ctrl_c_saves_and_resume_goes_on_as_if_nothing_had_happened() {
+    let (_keep, folder) = room();
+    let common = "--config small.toml --steps 4000 --device cpu --checkpoint-every 200";
+    good(&folder, &format!("train water.xyz -o whole.safetensors {common}"));
+    let arguments = format!("train water.xyz -o parts.safetensors {common}");
+    let child = boltzdrift()
+        .current_dir(&folder)
+        .args(arguments.split_whitespace())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let kept = folder.join("parts.safetensors.checkpoint");
+    let start = Instant::now();
+    while !kept.exists() && start.elapsed() < Duration::from_secs(120) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped after step") && said.contains("--resume"), "{said}");
+    assert!(!folder.join("parts.safetensors").exists());
+    // A forgotten checkpoint is not written over, nor mixed with other settings or data.
+    bad(&folder, &arguments, 2, &["--resume", "parts.safetensors.checkpoint"]);
+    bad(
+        &folder,
+        "train water.xyz -o parts.safetensors --resume parts.safetensors.checkpoint --steps 5",
+        2,
+        &["settings"],
+    );
+    bad(
+        &folder,
+        "train water.xyz -o parts.safetensors --resume parts.safetensors.checkpoint --frames :1000",
+        2,
+        &["other data"],
+    );
+    good(&folder, "train water.xyz -o parts.safetensors --resume parts.safetensors.checkpoint --device cpu");
+    let bytes = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert!(bytes("whole.safetensors") == bytes("parts.safetensors"), "the resumed sampler differs");
+    assert!(!kept.exists());
+}
+
+#[test]
+fn the_papers_methods_train_and_need_forces() {
+    let (_keep, folder) = room();
+    let forces = |_: usize, atom: usize| format!(" {} 0.5 0.0", atom as f64 - 1.0);
+    std::fs::write(folder.join("forces.xyz"), water(300, forces, ":forces:R:3")).unwrap();
+    let small = "width = 32\ndepth = 2\nbatch = 32\npositives = 64\n";
+    std::fs::write(folder.join("kernel.toml"), small).unwrap();
+    for method in ["drift", "fk", "fi", "fi+fk"] {
+        good(
+            &folder,
+            &format!("train forces.xyz --units real -o k.safetensors --config kernel.toml --method {method} --steps 60 --device cpu"),
+        );
+        good(&folder, "sample k.safetensors -n 5 -o k.xyz");
+        std::fs::remove_file(folder.join("k.safetensors")).unwrap();
+    }
+    bad(&folder, "train water.xyz -o k.safetensors --method fk", 2, &["water.xyz", "forces"]);
+    bad(&folder, "train forces.xyz -o k.safetensors", 2, &["units"]);
+    let nan =
+        |frame: usize, atom: usize| if frame == 7 && atom == 2 { " nan 0 0" } else { " 0 0 0" }.to_owned();
+    std::fs::write(folder.join("nan.xyz"), water(20, nan, ":forces:R:3")).unwrap();
+    bad(
+        &folder,
+        "train nan.xyz --units real -o k.safetensors --method fk",
+        1,
+        &["nan.xyz", "frame 7", "atom 2"],
+    );
+}
+
+#[test]
+fn wrong_input_is_named_in_one_line() {
+    let (_keep, folder) = room();
+    std::fs::write(folder.join("one.xyz"), plain(1)).unwrap();
+    std::fs::write(folder.join("junk.safetensors"), "not a model").unwrap();
+    bad(&folder, "train nowhere.xyz -o m.safetensors", 1, &["nowhere.xyz"]);
+    bad(&folder, "train one.xyz -o m.safetensors", 2, &["one.xyz", "1 frame"]);
+    bad(&folder, "inspect water.xyz --units furlong", 2, &["furlong", "real"]);
+    bad(&folder, "train water.xyz -o m.safetensors --temperature 300", 2, &["unit"]);
+    bad(&folder, "train water.xyz -o m.safetensors --method magic", 2, &["magic", "sliced"]);
+    bad(&folder, "train water.xyz -o m.safetensors --gamma 0.1", 2, &["gamma", "sliced"]);
+    bad(&folder, "train water.xyz -o no/such/m.safetensors", 1, &["no/such/m.safetensors"]);
+    bad(&folder, "train water.xyz -o m.safetensors --device gpu", 2, &["gpu", "cuda"]);
+    bad(&folder, "train water.xyz -o m.safetensors --device cuda:99", 1, &["cuda:99", "--device cpu"]);
+    bad(&folder, "train water.xyz -o m.safetensors --select index<0", 2, &["water.xyz"]);
+    bad(&folder, "sample junk.safetensors -n 3 -o s.xyz", 1, &["junk.safetensors"]);
+    bad(&folder, "sample nowhere.safetensors -n 3 -o s.xyz", 1, &["nowhere.safetensors"]);
+    bad(&folder, "train water.xyz -o m.safetensors --threads 0", 2, &["threads"]);
+    bad(&folder, "evaluate water.xyz --reference water.xyz --potential magic:x", 2, &["magic", "gdml"]);
+    assert!(!folder.join("m.safetensors").exists() && !folder.join("s.xyz").exists());
+
+    good(&folder, "train water.xyz -o m.safetensors --config small.toml --steps 50 --device cpu -q");
+    bad(&folder, "sample m.safetensors -n 0 -o s.xyz", 2, &["-n 0"]);
+    bad(&folder, "sample m.safetensors -n 3 -o s.xyz --velocities", 2, &["temperature"]);
+    bad(&folder, "sample m.safetensors -n 3 -o nowhere/s.xyz", 1, &["nowhere/s.xyz"]);
+    bad(&folder, "sample m.safetensors -n 3 -o s.nonsense", 2, &["nonsense"]);
+    let whole = std::fs::read(folder.join("m.safetensors")).unwrap();
+    std::fs::write(folder.join("short.safetensors"), &whole[..whole.len() - 40]).unwrap();
+    bad(&folder, "sample short.safetensors -n 3 -o s.xyz", 1, &["short.safetensors", "damaged"]);
+    assert!(!folder.join("s.xyz").exists());
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_file() {
+    let (_keep, folder) = room();
+    good(&folder, "train water.xyz -o m.safetensors --config small.toml --steps 50 --device cpu -q");
+    for (output, old) in [("s.xyz", "old"), ("s.npz", "old"), ("s.lammpstrj", "old"), ("s.gro", "old")] {
+        std::fs::write(folder.join(output), old).unwrap();
+        // The file size limit stands for a full disk: with SIGXFSZ ignored a write fails just so.
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 40; exec {} sample m.safetensors -n 20000 -o {output}",
+            env!("CARGO_BIN_EXE_boltzdrift")
+        );
+        let done = Command::new("bash").current_dir(&folder).args(["-c", &script]).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{output}: {said}");
+        assert!(said.contains(output), "{said}");
+        assert_eq!(std::fs::read_to_string(folder.join(output)).unwrap(), old, "{output}");
+    }
+    let left = std::fs::read_dir(&folder)
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(left.count(), 0, "temporary files are left");
+}
