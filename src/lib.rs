@@ -27,7 +27,6 @@ pub mod molecule;
 mod npz;
 pub mod potential;
 pub mod report;
-pub mod report;
 pub mod sampler;
 #[cfg(feature = "train")]
 pub mod train;

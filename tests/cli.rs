@@ -169,7 +169,7 @@ fn the_papers_methods_train_and_need_forces() {
         good(&folder, "sample k.safetensors -n 5 -o k.xyz");
         std::fs::remove_file(folder.join("k.safetensors")).unwrap();
     }
-    bad(&folder, "train water.xyz -o k.safetensors --method fk", 2, &["water.xyz", "forces"]);
+    bad(&folder, "train water.xyz -o k.safetensors --method fk", 1, &["water.xyz", "forces"]);
     bad(&folder, "train forces.xyz -o k.safetensors", 2, &["units"]);
     let nan =
         |frame: usize, atom: usize| if frame == 7 && atom == 2 { " nan 0 0" } else { " 0 0 0" }.to_owned();
@@ -196,7 +196,7 @@ fn wrong_input_is_named_in_one_line() {
     bad(&folder, "train water.xyz -o no/such/m.safetensors", 1, &["no/such/m.safetensors"]);
     bad(&folder, "train water.xyz -o m.safetensors --device gpu", 2, &["gpu", "cuda"]);
     bad(&folder, "train water.xyz -o m.safetensors --device cuda:99", 1, &["cuda:99", "--device cpu"]);
-    bad(&folder, "train water.xyz -o m.safetensors --select index<0", 2, &["water.xyz"]);
+    bad(&folder, "train water.xyz -o m.safetensors --select index<0", 1, &["water.xyz"]);
     bad(&folder, "sample junk.safetensors -n 3 -o s.xyz", 1, &["junk.safetensors"]);
     bad(&folder, "sample nowhere.safetensors -n 3 -o s.xyz", 1, &["nowhere.safetensors"]);
     bad(&folder, "train water.xyz -o m.safetensors --threads 0", 2, &["threads"]);
