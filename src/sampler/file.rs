@@ -374,7 +374,8 @@ mod tests {
     fn wrong_content_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.safetensors");
-        let cases: Vec<(Box<dyn Fn(&mut Model)>, &str)> = vec![
+        type Damage = Box<dyn Fn(&mut Model)>;
+        let cases: Vec<(Damage, &str)> = vec![
             (Box::new(|m| m.record.format_version = 9), "update boltzdrift"),
             (Box::new(|m| m.record.network.depth = 3), "layers.2"),
             (Box::new(|m| m.layers[1].weight[3] = f32::NAN), "not finite"),

@@ -95,14 +95,12 @@ fn solve_symmetric(mut m: [[f64; 3]; 3], b: [f64; 3]) -> [f64; 3] {
         let theta = (m[q][q] - m[p][p]) / (2.0 * m[p][q]);
         let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
         let (c, s) = (1.0 / t.hypot(1.0), t / t.hypot(1.0));
-        for k in 0..3 {
-            let (a, b) = (m[k][p], m[k][q]);
-            (m[k][p], m[k][q]) = (c * a - s * b, s * a + c * b);
+        for row in &mut m {
+            (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
         }
-        for k in 0..3 {
-            let (a, b) = (m[p][k], m[q][k]);
-            (m[p][k], m[q][k]) = (c * a - s * b, s * a + c * b);
-        }
+        let (row_p, row_q) = (m[p], m[q]);
+        m[p] = std::array::from_fn(|k| c * row_p[k] - s * row_q[k]);
+        m[q] = std::array::from_fn(|k| s * row_p[k] + c * row_q[k]);
         for row in &mut vectors {
             (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
         }
