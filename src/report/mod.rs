@@ -33,9 +33,11 @@ pub fn evaluation_table(evaluation: &Evaluation) -> String {
         format!("; '_sym' figures average over the {order} symmetry operations of the molecule")
     });
     format!(
-        "{} samples against {} reference frames{group}\n{table}\nfloor: the same figure between two random halves \
+        "{} samples against {} reference frames{group}\n\n{}\n\nfloor: the same figure between two random halves \
          of the reference; no figure can be told from the reference once it is there",
-        evaluation.samples, evaluation.reference
+        evaluation.samples,
+        evaluation.reference,
+        table.trim_fmt()
     )
 }
 
@@ -89,7 +91,7 @@ fn rows(figures: &Figures) -> Vec<(String, f64)> {
 /// A borderless table with that header.
 fn plain_table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table
 }
