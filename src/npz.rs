@@ -121,9 +121,9 @@ impl Npz {
         let mut raw = Vec::new();
         npy.into_inner().take(bytes).read_to_end(&mut raw).map_err(|_| wrong("cannot be read"))?;
         let letters = raw.chunks_exact(usize::try_from(width).unwrap_or(1)).map(|chunk| {
-            let code = match chunk {
-                &[a, b, c, d] if big => u32::from_be_bytes([a, b, c, d]),
-                &[a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
+            let code = match *chunk {
+                [a, b, c, d] if big => u32::from_be_bytes([a, b, c, d]),
+                [a, b, c, d] => u32::from_le_bytes([a, b, c, d]),
                 _ => u32::from(chunk[0]),
             };
             char::from_u32(code).unwrap_or('\u{fffd}')

@@ -192,12 +192,15 @@ fn shape(positions: ArrayView3<f64>) -> &'static str {
     let (frames, atoms, _) = positions.dim();
     let (mut off_line, mut off_plane) = (0.0, 0.0);
     for frame in 0..frames {
-        let first = at(&positions, frame, 0);
-        let offsets: Vec<Vector> = (1..atoms).map(|atom| sub(at(&positions, frame, atom), first)).collect();
+        // From the end of the molecule that is farthest from its first atom.
+        let start = at(&positions, frame, 0);
+        let end = longest((0..atoms).map(|atom| sub(at(&positions, frame, atom), start)));
+        let offsets: Vec<Vector> =
+            (0..atoms).map(|atom| sub(sub(at(&positions, frame, atom), start), end)).collect();
         // The longest offset, then the atom farthest from its line, then the heights over their plane.
-        let longest = longest(offsets.iter().copied());
-        let size = norm(longest).max(f64::MIN_POSITIVE);
-        let area = self::longest(offsets.iter().map(|&offset| cross(longest, offset)));
+        let axis = longest(offsets.iter().copied());
+        let size = norm(axis).max(f64::MIN_POSITIVE);
+        let area = longest(offsets.iter().map(|&offset| cross(axis, offset)));
         let unit = norm(area).max(f64::MIN_POSITIVE);
         let heights = offsets.iter().map(|&offset| dot(offset, area).abs() / unit / size);
         off_line += (norm(area) / (size * size)).powi(2);

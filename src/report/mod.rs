@@ -33,9 +33,11 @@ pub fn evaluation_table(evaluation: &Evaluation) -> String {
         format!("; '_sym' figures average over the {order} symmetry operations of the molecule")
     });
     format!(
-        "{} samples against {} reference frames{group}\n{table}\nfloor: the same figure between two random halves \
+        "{} samples against {} reference frames{group}\n\n{}\n\nfloor: the same figure between two random halves \
          of the reference; no figure can be told from the reference once it is there",
-        evaluation.samples, evaluation.reference
+        evaluation.samples,
+        evaluation.reference,
+        table.trim_fmt()
     )
 }
 

@@ -54,7 +54,7 @@ type Key = (Kind, [usize; 4]);
 
 /// Signs over atoms that feasible operations keep.
 pub(super) struct Constraints {
-    list: Vec<(Key, i8)>,
+    list: Signed,
     signs: HashMap<Key, i8>,
 }
 
@@ -112,8 +112,11 @@ fn constant_sign(values: &[f64]) -> i8 {
     }
 }
 
+/// Constraints with their signs, 0 where free.
+type Signed = Vec<(Key, i8)>;
+
 /// Groups of constraints that are equivalent by color; one free sign frees its group.
-struct Classes(BTreeMap<(Kind, Vec<usize>), Vec<(Key, i8)>>);
+struct Classes(BTreeMap<(Kind, Vec<usize>), Signed>);
 
 impl Classes {
     fn add(&mut self, class: Vec<usize>, kind: Kind, atoms: [usize; 4], sign: i8) {
@@ -136,7 +139,7 @@ pub(super) fn find(
             torsions(&positions, bonds, colors, &class, axis, &mut classes);
         }
     }
-    let mut list: Vec<(Key, i8)> = Vec::new();
+    let mut list: Signed = Vec::new();
     for class in classes.0.into_values() {
         if class.iter().all(|&(_, sign)| sign != 0) {
             list.extend(class);
