@@ -1,5 +1,7 @@
 //! The command line as a user meets it: training, stopping and going on, sampling, and what it says of
 //! wrong input.
+// A failed expectation is what a test is for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "train")]
 
 use std::fmt::Write as _;
