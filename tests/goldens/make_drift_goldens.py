@@ -38,7 +38,9 @@ def main() -> None:
         ("gaussian", 0.0, 0.2, "cartesian"),
     ]:
         distance = space == "distance"
-        at, data, force = (x, y, g) if distance else (a.reshape(len(a), -1) for a in (generated, frames, forces))
+        at, data, force = (
+            (x, y, g) if distance else (a.reshape(len(a), -1) for a in (generated, frames, forces))
+        )
         settings = {"tau": 0.8, "omega": omega, "gamma": gamma, "kernel": kernel, "space": space}
         v = oracle.drift(at, data, kT=1.278, force=force, force_norm=force_norm, **settings)
         cases.append({**settings, "field": listed(v)})
