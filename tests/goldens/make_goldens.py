@@ -2,17 +2,27 @@
 
     python make_goldens.py FOLDER_OF_THE_REFERENCE
 
-Inputs are synthetic (fixed seed, rounded to four decimals) and stand in the files beside the answers, so that the tests
-need neither Python nor the reference.
+Inputs are synthetic (fixed seed, rounded to four decimals) and stand in the files beside the answers, so
+that the tests need neither Python nor the reference.
 """
 
-import json, math, os, sys
+import json
+import math
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 sys.path.insert(0, sys.argv[1])
-import boltz_reference as ref
+import boltz_reference as ref  # noqa: E402
 
-HERE = os.path.dirname(os.path.abspath(__file__))
+Floats = NDArray[np.float64]
+Quantity = Callable[[Floats], Floats]
+
+HERE = Path(__file__).resolve().parent
 rng = np.random.default_rng(20240607)
 Z = np.array([6, 6, 8, 1, 1, 1, 1, 1, 1])
 # An ethanol-like shape, angstrom; the numbers need not be a minimum of anything.
@@ -31,7 +41,7 @@ SHAPE = np.array(
 )
 
 
-def frames(count, width, turned):
+def frames(count: int, width: float, turned: float) -> Floats:
     """Frames of the shape with noise; a share `turned` of them with the hydroxyl turned by a random angle."""
     R = SHAPE + width * rng.standard_normal((count, 9, 3))
     axis = (SHAPE[2] - SHAPE[1]) / np.linalg.norm(SHAPE[2] - SHAPE[1])
@@ -47,7 +57,7 @@ def frames(count, width, turned):
     return R.round(4)
 
 
-def quantities(values):
+def quantities(values: Floats) -> dict[str, Any]:
     return dict(
         mean=values.mean(),
         std=values.std(),
@@ -57,28 +67,28 @@ def quantities(values):
     )
 
 
-def angles(R, i, j, k):
+def angles(R: Floats, i: int, j: int, k: int) -> Floats:
     u, v = R[:, i] - R[:, j], R[:, k] - R[:, j]
     return np.degrees(np.arccos((u * v).sum(1) / np.linalg.norm(u, axis=1) / np.linalg.norm(v, axis=1)))
 
 
-def tvd(a, b, edges):
+def tvd(a: Floats, b: Floats, edges: Floats) -> float:
     h = lambda d: np.histogram(d, edges)[0] / np.size(d)
     return float(0.5 * np.abs(h(a) - h(b)).sum() + 0.5 * abs(h(a).sum() - h(b).sum()))
 
 
-def ranged(a, b, margin):
+def ranged(a: Floats, b: Floats, margin: float) -> float:
     return tvd(a, b, np.linspace(b.min() - margin, b.max() + margin, 41))
 
 
-def over_group(R, quantity):
+def over_group(R: Floats, quantity: Quantity) -> Floats:
     """Values over all images of the frames: permutations, the odd ones with an inversion."""
     return np.concatenate(
         [quantity((1 if k % 2 == 0 else -1) * R[:, p]) for k, p in enumerate(ref.ethanol_symmetry())]
     )
 
 
-def metrics():
+def metrics() -> dict[str, Any]:
     gen, data = frames(70, 0.06, 0.6), frames(90, 0.04, 0.3)
     gen[3, 8] += 9.0  # one sample falls out of the histogram
     gen = gen.round(4)
@@ -122,7 +132,7 @@ def metrics():
     )
 
 
-def molecule():
+def molecule() -> dict[str, Any]:
     R = frames(50, 0.05, 0.4)
     F = (600 * (SHAPE - R) + rng.standard_normal(R.shape)).round(4)
     T, error = ref.configurational_temperature(R, F, Z)
@@ -141,7 +151,7 @@ def molecule():
     )
 
 
-def force_field():
+def force_field() -> dict[str, Any]:
     z = np.array([8, 1, 1])
     shape = np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
     R = (shape + 0.08 * rng.standard_normal((6, 3, 3))).round(4)
@@ -164,7 +174,7 @@ def force_field():
     )
 
 
-def plain(x):
+def plain(x: Any) -> Any:
     if isinstance(x, dict):
         return {k: plain(v) for k, v in x.items()}
     if isinstance(x, (list, tuple)):
@@ -175,6 +185,4 @@ def plain(x):
 
 
 for name, make in (("metrics", metrics), ("molecule", molecule), ("force_field", force_field)):
-    with open(os.path.join(HERE, name + ".json"), "w") as out:
-        json.dump(plain(make()), out, separators=(",", ":"))
-        out.write("\n")
+    (HERE / f"{name}.json").write_text(json.dumps(plain(make()), separators=(",", ":")) + "\n")
