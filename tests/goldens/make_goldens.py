@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, sys.argv[1])
-import boltz_reference as ref  # noqa: E402
+import boltz_reference as ref
 
 Floats = NDArray[np.float64]
 Quantity = Callable[[Floats], Floats]
