@@ -7,7 +7,7 @@
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
 //! [`sampler`] (the exported file and its torch-free inference) → `drift` (the drifting fields) →
 //! `generator`, `train` (the three that need the feature `train`) → [`metrics`] (samples against a
-//! reference) → [`report`] (what the user reads).
+//! reference) → [`report`] (what the user reads). [`c_api`] is the skin for C, and the only foreign caller.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -16,6 +16,7 @@
 #[cfg(feature = "train")]
 extern crate openblas_src as _;
 
+pub mod c_api;
 pub mod dataset;
 #[cfg(feature = "train")]
 pub mod drift;

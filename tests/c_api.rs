@@ -1,0 +1,162 @@
+//! The C ABI from C99 and C++17, against the shared library as it is linked.
+// A failed expectation is what a test is for.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use boltzdrift::molecule::symmetry::SymmetryOperation;
+use boltzdrift::sampler::file::Shape;
+use boltzdrift::sampler::network::Layer;
+use boltzdrift::sampler::noise::{Purpose, Stream};
+use boltzdrift::sampler::{Model, Record, Sampler, FORMAT_VERSION};
+
+fn model() -> Model {
+    let mut stream = Stream::new(3, Purpose::Weights, 0);
+    let mut layer = |inputs: usize, outputs: usize| {
+        let (mut weight, mut bias) = (vec![0.0; inputs * outputs], vec![0.0; outputs]);
+        stream.normals(&mut weight);
+        stream.normals(&mut bias);
+        weight.iter_mut().chain(&mut bias).for_each(|w| *w *= 0.1);
+        Layer { inputs, outputs, weight, bias }
+    };
+    Model {
+        record: Record {
+            format_version: FORMAT_VERSION,
+            library_version: "test".into(),
+            species: vec![8, 1, 1],
+            masses: vec![15.999, 1.008, 1.008],
+            temperature: Some(300.0),
+            length_unit: "angstrom".into(),
+            symmetry: vec![SymmetryOperation { permutation: vec![0, 1, 2], mirror: false }],
+            bonds: vec![[0, 1], [0, 2]],
+            network: Shape { noise: 4, width: 8, depth: 1, activation: "silu".into() },
+            training: serde_json::Value::Null,
+            data_digest: String::new(),
+            data_frames: 0,
+            figures: serde_json::Value::Null,
+        },
+        layers: vec![layer(4, 8), layer(8, 9)],
+        origin: vec![0.0, 0.0, 0.0, 0.96, 0.0, 0.0, -0.24, 0.93, 0.0],
+        scale: 0.5,
+    }
+}
+
+/// The folder with libboltzdrift.so: cargo leaves it beside the tests, and builds copy it one up.
+fn library() -> PathBuf {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_boltzdrift"));
+    let up = binary.parent().unwrap();
+    let newest = [up.join("deps"), up.to_owned()]
+        .into_iter()
+        .filter_map(|folder| {
+            Some((std::fs::metadata(folder.join("libboltzdrift.so")).ok()?.modified().ok()?, folder))
+        })
+        .max();
+    newest.expect("no libboltzdrift.so beside the tests").1
+}
+
+fn compile(folder: &Path, compiler: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (library, out) = (library(), folder.join(name));
+    let done = Command::new(compiler)
+        .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"])
+        .arg(format!("-I{}", root.join("include").display()))
+        .arg(source)
+        .arg(format!("-L{}", library.display()))
+        .arg("-lboltzdrift")
+        .arg(format!("-Wl,-rpath,{}", library.display()))
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
+#[test]
+fn the_example_in_c_gives_the_librarys_own_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("water.safetensors");
+    model().save(&path).unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/c/seed.c");
+    for standard in ["-std=c99", "-std=c11"] {
+        let program = compile(folder.path(), "cc", standard, &source, "seed");
+        let done = Command::new(&program).arg(&path).args(["5", "300"]).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let sampler = Sampler::load(&path).unwrap();
+        let x = sampler.sample(0, 0, 5).unwrap();
+        let v = sampler.velocities(0, 0, &x, 300.0).unwrap();
+        let text = String::from_utf8(done.stdout).unwrap();
+        let rows: Vec<Vec<f64>> = text
+            .lines()
+            .filter(|line| line.split(' ').count() == 7)
+            .map(|line| line.split(' ').map(|word| word.parse().unwrap()).collect())
+            .collect();
+        assert_eq!(rows.len(), 15);
+        for (k, row) in rows.iter().enumerate() {
+            let (s, a) = (k / 3, k % 3);
+            let expected =
+                [x[[s, a, 0]], x[[s, a, 1]], x[[s, a, 2]], v[[s, a, 0]], v[[s, a, 1]], v[[s, a, 2]]];
+            assert_eq!(row[1..], expected);
+        }
+        let broken = Command::new(&program).args(["/no/such.safetensors", "5", "300"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&broken.stderr).contains("/no/such.safetensors: cannot open"));
+    }
+}
+
+const MISUSE: &str = r#"
+#include <boltzdrift.h>
+#include <cstring>
+#include <vector>
+#define CHECK(call, code, word) if ((call) != (code) || !std::strstr(bzd_last_error(), word)) return __LINE__ % 250
+int main(int, char **argv) {
+    bzd_sampler_t *s = nullptr;
+    size_t n = 0;
+    double t = 0;
+    CHECK(bzd_sampler_load(nullptr, &s), BZD_INVALID, "path is NULL");
+    CHECK(bzd_sampler_load(argv[1], nullptr), BZD_INVALID, "sampler is NULL");
+    CHECK(bzd_sampler_load(argv[0], &s), BZD_FAILED, "safetensors");
+    CHECK(bzd_sampler_atoms(nullptr, &n), BZD_INVALID, "sampler is NULL");
+    if (bzd_sampler_load(argv[1], &s) != BZD_OK) return 251;
+    CHECK(bzd_sampler_atoms(s, nullptr), BZD_INVALID, "atoms is NULL");
+    if (bzd_sampler_atoms(s, &n) != BZD_OK || n != 3) return 252;
+    if (bzd_sampler_temperature(s, &t) != BZD_OK || t < 299 || t > 301) return 253;
+    std::vector<double> x(18), v(18), m(3);
+    if (bzd_sampler_masses(s, m.data(), 3) != BZD_OK || m[0] < 15 || m[0] > 17) return 254;
+    CHECK(bzd_sampler_masses(s, m.data(), 2), BZD_INVALID, "masses");
+    CHECK(bzd_sampler_sample(s, 0, 0, 2, x.data(), 17), BZD_INVALID, "positions has room for 17");
+    CHECK(bzd_sampler_sample(s, 0, 0, SIZE_MAX, x.data(), 18), BZD_INVALID, "memory");
+    CHECK(bzd_sampler_sample(s, 0, UINT64_MAX, 2, x.data(), 18), BZD_INVALID, "last index");
+    CHECK(bzd_sampler_sample(s, 0, 0, 2, nullptr, 18), BZD_INVALID, "positions is NULL");
+    if (bzd_sampler_sample(s, 0, 0, 2, x.data(), 18) != BZD_OK) return 255;
+    CHECK(bzd_sampler_velocities(s, 0, 0, -1.0, x.data(), v.data(), 18), BZD_INVALID, "temperature");
+    CHECK(bzd_sampler_velocities(s, 0, 0, 300.0, x.data(), v.data(), 17), BZD_INVALID, "velocities");
+    bzd_sampler_free(s);
+    bzd_sampler_free(nullptr);
+    return 0;
+}
+"#;
+
+#[test]
+fn misuse_from_cpp_is_a_status_with_a_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("water.safetensors");
+    model().save(&path).unwrap();
+    let source = folder.path().join("misuse.cpp");
+    std::fs::write(&source, MISUSE).unwrap();
+    let program = compile(folder.path(), "c++", "-std=c++17", &source, "misuse");
+    let status = Command::new(program).arg(&path).status().unwrap();
+    assert_eq!(status.code(), Some(0), "the line of the failed check, modulo 250");
+}
+
+#[test]
+fn only_our_symbols_are_exported() {
+    let file = library().join("libboltzdrift.so");
+    let listed = Command::new("nm").args(["-D", "--defined-only"]).arg(&file).output().unwrap();
+    assert!(listed.status.success());
+    let text = String::from_utf8(listed.stdout).unwrap();
+    let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    assert!(names.contains(&"bzd_sampler_load"));
+    let foreign: Vec<_> = names.iter().filter(|name| !name.starts_with("bzd_")).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+}
