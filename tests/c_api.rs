@@ -42,7 +42,8 @@ fn model() -> Model {
     }
 }
 
-/// The folder with libboltzdrift.so: cargo leaves it beside the tests, and builds copy it one up.
+/// The folder with libboltzdrift.so: cargo leaves it beside the tests, and builds copy it one up. Programs
+/// run without cargo's LD_LIBRARY_PATH, which would find either.
 fn library() -> PathBuf {
     let binary = PathBuf::from(env!("CARGO_BIN_EXE_boltzdrift"));
     let up = binary.parent().unwrap();
@@ -81,7 +82,12 @@ fn the_example_in_c_gives_the_librarys_own_numbers() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/c/seed.c");
     for standard in ["-std=c99", "-std=c11"] {
         let program = compile(folder.path(), "cc", standard, &source, "seed");
-        let done = Command::new(&program).arg(&path).args(["5", "300"]).output().unwrap();
+        let done = Command::new(&program)
+            .env_remove("LD_LIBRARY_PATH")
+            .arg(&path)
+            .args(["5", "300"])
+            .output()
+            .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         let sampler = Sampler::load(&path).unwrap();
         let x = sampler.sample(0, 0, 5).unwrap();
@@ -99,7 +105,11 @@ fn the_example_in_c_gives_the_librarys_own_numbers() {
                 [x[[s, a, 0]], x[[s, a, 1]], x[[s, a, 2]], v[[s, a, 0]], v[[s, a, 1]], v[[s, a, 2]]];
             assert_eq!(row[1..], expected);
         }
-        let broken = Command::new(&program).args(["/no/such.safetensors", "5", "300"]).output().unwrap();
+        let broken = Command::new(&program)
+            .env_remove("LD_LIBRARY_PATH")
+            .args(["/no/such.safetensors", "5", "300"])
+            .output()
+            .unwrap();
         assert!(String::from_utf8_lossy(&broken.stderr).contains("/no/such.safetensors: cannot open"));
     }
 }
@@ -145,7 +155,7 @@ fn misuse_from_cpp_is_a_status_with_a_message() {
     let source = folder.path().join("misuse.cpp");
     std::fs::write(&source, MISUSE).unwrap();
     let program = compile(folder.path(), "c++", "-std=c++17", &source, "misuse");
-    let status = Command::new(program).arg(&path).status().unwrap();
+    let status = Command::new(program).env_remove("LD_LIBRARY_PATH").arg(&path).status().unwrap();
     assert_eq!(status.code(), Some(0), "the line of the failed check, modulo 250");
 }
 
@@ -157,6 +167,9 @@ fn only_our_symbols_are_exported() {
     let text = String::from_utf8(listed.stdout).unwrap();
     let names: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().last()).collect();
     assert!(names.contains(&"bzd_sampler_load"));
-    let foreign: Vec<_> = names.iter().filter(|name| !name.starts_with("bzd_")).collect();
+    // Callbacks that the crates tch and bzip2 export for their own C side: rustc has no way to hide them.
+    let hooks = ["tch_read_stream_", "tch_write_stream_", "bz_internal_error"];
+    let ours = |name: &str| name.starts_with("bzd_") || hooks.iter().any(|hook| name.starts_with(hook));
+    let foreign: Vec<_> = names.iter().filter(|name| !ours(name)).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
 }

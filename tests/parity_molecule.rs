@@ -92,6 +92,12 @@ fn force_field() {
     let (x, a) = (matrix(&golden["descriptors"]), matrix(&golden["coefficients"]));
     let mut field = Gdml::new(z.clone(), x, a, number("sigma"), number("scale"), number("constant")).unwrap();
     let (energies, forces) = evaluate(&mut field, &z, r.view()).unwrap();
+    // The same model from a file of the later layout that counts in nm and kJ/mol.
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/force_field.npz");
+    let (same, images) = evaluate(&mut Gdml::load(path).unwrap(), &z, r.view()).unwrap();
+    for (a, b) in energies.iter().zip(&same).chain(forces.iter().zip(&images)) {
+        assert_relative_eq!(a, b, max_relative = 1e-9, epsilon = 1e-7);
+    }
     for (found, expected) in energies.iter().zip(numbers(&golden["energies"])) {
         assert_relative_eq!(*found, expected, max_relative = 1e-9);
     }

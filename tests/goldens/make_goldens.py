@@ -161,6 +161,20 @@ def force_field() -> dict[str, Any]:
     m.X, m.A, m.std, m.c = X, A, round(float(m.std), 8), round(m.c, 6)
     m._finish()
     E, F = m.predict(R)
+    # The same model as a file of the later layout, in nm and kJ/mol: x = 10 / r, sigma and std scale along.
+    np.savez(
+        HERE / "force_field.npz",
+        type="m",
+        z=z.astype(np.uint8),
+        perms=np.array([[0, 1, 2], [0, 2, 1]]),
+        R_desc=10 * X[:4].T,
+        R_d_desc_alpha=A[:4],
+        sig=10 * m.sig,
+        std=m.std * 10 * 4.184,
+        c=m.c * 4.184,
+        r_unit="nm",
+        e_unit="kJ/mol",
+    )
     return dict(
         species=z,
         descriptors=X,
