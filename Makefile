@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo test lint clean
+.PHONY: help setup build demo test acceptance lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
@@ -23,6 +23,11 @@ demo: build ## ethanol from LAMMPS to seeds and back, in demo/
 
 test: setup ## every check: lint, Rust tests of both builds, tests with a real LAMMPS
 	@.ci/test.sh
+
+acceptance: build ## train on MD17 frames in DATA=FOLDER and hold the figures against their limits
+	@[ -n "$(DATA)" ] || { echo 'make acceptance needs DATA=FOLDER with md17/ and sgdml/: see docs/quality.md' >&2; exit 2; }
+	.venv/bin/python tests/acceptance/md17.py $(DATA) --molecule ethanol
+	.venv/bin/python tests/acceptance/md17.py $(DATA) --molecule aspirin
 
 lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check
