@@ -33,6 +33,7 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	cargo clippy --release --locked --all-targets --no-default-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps -q
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format -q --check .
 	.venv/bin/shellcheck .ci/run .ci/*.sh

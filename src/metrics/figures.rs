@@ -48,9 +48,9 @@ pub struct Figures {
     pub stability: f64,
     /// The same over bonds.
     pub bond_stability: Option<f64>,
-    /// Mean over bonds of |<r> - <r>_ref|, angstrom.
+    /// Mean over bonds of `|<r> - <r>_ref|`, angstrom.
     pub bond_mae_mean: Option<f64>,
-    /// Mean over bonds and samples of |r - <r>_ref|, angstrom; not 0 for the reference itself.
+    /// Mean over bonds and samples of `|r - <r>_ref|`, angstrom; not 0 for the reference itself.
     pub bond_mae_sample: Option<f64>,
     /// Width of a bond over its width in the reference, mean over bonds.
     pub bond_sigma: Option<f64>,

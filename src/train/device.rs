@@ -64,6 +64,11 @@ pub fn resolve(choice: Choice) -> Result<(tch::Device, String)> {
     }
 }
 
+/// Gives libtorch's operations this many threads of this process. Programs call it; the library does not.
+pub fn use_threads(threads: usize) {
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+}
+
 /// Loads libtorch's CUDA part once and asks it for a device.
 fn cuda(index: usize) -> std::result::Result<(), String> {
     static LOADED: std::sync::OnceLock<std::result::Result<(), String>> = std::sync::OnceLock::new();

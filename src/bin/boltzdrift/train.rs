@@ -87,7 +87,7 @@ impl Train {
         check_writable(&kept)?;
         let (device, said) = device::resolve(self.device.parse()?)?;
         if let Some(threads) = threads {
-            tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+            device::use_threads(threads);
         }
         let data = self.reading.read(&self.trajectory, settings.method.needs_forces(), quiet)?;
         for warning in &data.source.warnings {

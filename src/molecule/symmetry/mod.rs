@@ -6,7 +6,7 @@
 //! images together with the permutations that restore every center. A chiral molecule has no mirror.
 //!
 //! The search takes every automorphism of the bond graph colored by species and keeps it if
-//! (proper) all [`constraints`] keep their sign, or (mirror) all of them reverse.
+//! (proper) all constraints keep their sign, or (mirror) all of them reverse.
 
 mod constraints;
 mod search;
