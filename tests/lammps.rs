@@ -97,17 +97,18 @@ fn inspect_sees_what_lammps_wrote() {
     let told: Value = serde_json::from_str(&bench.succeeds(&["inspect", "run.lammpstrj", "--json"])).unwrap();
     assert_eq!(told["frames"], 200);
     assert_eq!(told["atoms"], 9);
-    assert_eq!(told["units"], "real");
-    assert_eq!(told["elements"], serde_json::json!(["C", "C", "O", "H", "H", "H", "H", "H", "H"]));
+    assert_eq!(told["units"], "LAMMPS real, declared by the file");
+    assert_eq!(told["species"], serde_json::json!([6, 6, 8, 1, 1, 1, 1, 1, 1]));
     assert_eq!(told["forces"], true);
     assert_eq!(told["velocities"], true);
-    // 200 correlated frames: 21 degrees of freedom give the kinetic one to some 30 K,
-    // the configurational one knows its own error.
-    let number = |name: &str| told["temperature"][name].as_f64().unwrap();
-    assert!((number("kinetic") - KELVIN).abs() < 150.0, "kinetic {}", number("kinetic"));
-    let error = number("configurational_error");
-    assert!(error > 0.0 && error < 150.0, "error {error}");
-    assert!((number("configurational") - KELVIN).abs() < 5.0 * error, "{}", told["temperature"]);
+    assert_eq!(told["periodic"], false);
+    // Both thermometers know their own errors; 200 correlated frames are few.
+    let thermometer = &told["thermometer"];
+    for reading in [&thermometer["kinetic"]["internal"], &thermometer["configurational"]] {
+        let (kelvin, error) = (reading["kelvin"].as_f64().unwrap(), reading["error"].as_f64().unwrap());
+        assert!(error > 0.0 && error < 150.0, "{reading}");
+        assert!((kelvin - KELVIN).abs() < 5.0 * error, "{reading}");
+    }
 }
 
 #[test]
@@ -121,7 +122,7 @@ fn a_dump_without_units_is_refused_until_they_are_named() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--units"));
     let named = bench.succeeds(&["inspect", "bare.lammpstrj", "--units", "real", "--json"]);
     let declared = bench.succeeds(&["inspect", "run.lammpstrj", "--json"]);
-    let temperature = |json: &str| serde_json::from_str::<Value>(json).unwrap()["temperature"].clone();
+    let temperature = |json: &str| serde_json::from_str::<Value>(json).unwrap()["thermometer"].clone();
     assert_eq!(temperature(&named), temperature(&declared));
 }
 
