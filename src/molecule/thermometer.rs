@@ -1,7 +1,7 @@
 //! The configurational thermometer: which temperature the positions and forces are at.
 //!
-//! Hypervirial theorem: <v . (-F)> = kT <div v> for any vector field v. With v = (r - <r>) u on one atom of
-//! a bond (u its direction), div v = 1 + 2 (r - <r>) / r. Numerator and denominator are summed over both
+//! Hypervirial theorem: `<v . (-F)> = kT <div v>` for any vector field v. With `v = (r - <r>) u` on one atom of
+//! a bond (u its direction), `div v = 1 + 2 (r - <r>) / r`. Numerator and denominator are summed over both
 //! ends of every bond. It reads; it never sets a temperature.
 
 use ndarray::{Array1, ArrayView3};
