@@ -258,7 +258,7 @@ fn dump_faults() {
     refused(load(&folder.path().join("a.dump"), &beyond), &["frame 5", "1 frames"]);
     refused(load(folder.path(), &real()), &["directory"]);
     refused(load(&folder.path().join("no.dump"), &real()), &["no.dump", "cannot open"]);
-    refused(load(&put(&folder, "x.what", WATER), &real()), &["--format"]);
+    refused(load(&put(&folder, "x.what", WATER), &real()), &["--input-format"]);
     let unknown = ReadOptions { format: Some("tape".into()), ..real() };
     refused(load(&folder.path().join("a.dump"), &unknown), &["format 'tape' is not known"]);
     refused(load(&put(&folder, "z.xyz", b"\x1f\x8b\x08\x00"), &real()), &["compressed"]);

@@ -139,7 +139,10 @@ impl Archive {
             )));
         }
         let mut bytes = Vec::new();
-        reader.take(body).read_to_end(&mut bytes).map_err(cut)?;
+        let mut limited = reader.take(body);
+        limited.read_to_end(&mut bytes).map_err(cut)?;
+        // The checksum is looked at by the read that meets the member's end.
+        limited.into_inner().read(&mut [0]).map_err(cut)?;
         if bytes.len() as u64 != body {
             return Err(bad("is cut short; copy the file again".into()));
         }

@@ -102,7 +102,7 @@ fn open(path: &Path, options: &ReadOptions) -> Result<Box<dyn Frames>> {
             Some(one) => one.name.to_owned(),
             None => {
                 return Err(Error::usage(format!(
-                    "{}: the format is not known from the name; give --format, for example --format LAMMPS",
+                    "{}: the format is not known from the name; name it, for example --input-format LAMMPS",
                     path.display()
                 )))
             }

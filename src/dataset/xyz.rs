@@ -27,7 +27,6 @@ pub(super) struct Xyz {
     labeled: bool,
     units: [Option<String>; 3],
     momenta: bool,
-    endless: bool,
 }
 
 /// One column of `Properties=`.
@@ -103,7 +102,6 @@ impl Xyz {
             labeled: false,
             units: Default::default(),
             momenta: false,
-            endless: false,
         })
     }
 
@@ -282,7 +280,13 @@ impl Frames for Xyz {
             }
             text.push('\n');
         }
-        self.endless |= !self.lines.ended;
+        if !self.lines.ended {
+            let whole = self.lines.frame;
+            return Err(self.lines.bad(format!(
+                "the last line has no end, so its last number may be cut short; end it with a newline if the file is \
+                 whole, or read the {whole} frames before it with --frames :{whole}"
+            )));
+        }
 
         let place = self.lines.place();
         let frame = frames::parse_text(&text, "XYZ", &place)?;
@@ -347,12 +351,6 @@ impl Frames for Xyz {
         if self.momenta && self.units[2].is_none() {
             warnings.push(
                 "the velocities or momenta of the file were left out: the format names no unit for them"
-                    .into(),
-            );
-        }
-        if self.endless {
-            warnings.push(
-                "the last line of the file has no end; if the file was cut there, its last number is wrong"
                     .into(),
             );
         }

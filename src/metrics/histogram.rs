@@ -103,7 +103,13 @@ pub(super) fn spread(columns: &[&[f64]]) -> f64 {
     let count: usize = columns.iter().map(|column| column.len()).sum();
     let all = || columns.iter().flat_map(|column| column.iter());
     let mean = all().sum::<f64>() / count as f64;
-    (all().map(|value| (value - mean).powi(2)).sum::<f64>() / count as f64).sqrt()
+    let width = (all().map(|value| (value - mean).powi(2)).sum::<f64>() / count as f64).sqrt();
+    // Equal numbers have no width; rounding must not give them one.
+    if width > 1e-12 * mean.abs() {
+        width
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]

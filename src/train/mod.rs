@@ -23,6 +23,7 @@ pub use settings::{Method, Overrides, Settings};
 use crate::dataset::Dataset;
 use crate::generator::{layers, to_vec, Generator};
 use crate::molecule::bonds::Bonds;
+use crate::molecule::features::distances;
 use crate::molecule::symmetry::SymmetryGroup;
 use crate::sampler::file::{Model, Record, Shape, FORMAT_VERSION};
 use crate::sampler::noise::{Purpose, Stream};
@@ -30,6 +31,8 @@ use crate::{Error, Result};
 
 /// Fewer frames than this cannot carry a distribution.
 pub const FEWEST_FRAMES: usize = 10;
+/// Frames whose distances differ by less are the same frame, angstrom.
+const SAME: f64 = 1e-6;
 /// Longest memory of the moving average of the weights, as a decay per step.
 const AVERAGE_DECAY: f64 = 0.999;
 /// Steps between two looks at the loss: each look waits for the device.
@@ -97,6 +100,13 @@ impl Trainer {
         let group = SymmetryGroup::find(&dataset.species, dataset.positions.view(), &bonds)?;
         let quads = bonds.rotatable(&dataset.species, dataset.positions.view());
 
+        let alike = distances(dataset.positions.view());
+        if alike.axis_iter(Axis(0)).all(|row| row.iter().zip(alike.row(0)).all(|(a, b)| (a - b).abs() < SAME))
+        {
+            return Err(Error::usage(format!(
+                "{file}: all frames are alike: there is no distribution to learn; give a trajectory that moves"
+            )));
+        }
         let centers = dataset.positions.mean_axis(Axis(1)).ok_or_else(|| Error::usage("no atoms"))?;
         let centered = &dataset.positions - &centers.insert_axis(Axis(1));
         let count = centered.len() as f64;

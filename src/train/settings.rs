@@ -63,6 +63,10 @@ impl fmt::Display for Method {
     }
 }
 
+/// More weights, or more units in one layer of a batch, are refused: 2^28 numbers are 1 GiB, and a training
+/// holds several times that.
+const LARGEST_NETWORK: usize = 1 << 28;
+
 /// Settings as a user gives them, each optional: from a TOML or JSON file, and from the command line.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -268,6 +272,15 @@ impl Settings {
                 return Err(Error::usage(format!("{name} = {value} is out of range; give {low} to {high}")));
             }
         }
+        let weights =
+            self.width.saturating_mul(self.width.saturating_mul(self.depth).saturating_add(self.noise));
+        if weights > LARGEST_NETWORK || self.batch.saturating_mul(self.width) > LARGEST_NETWORK {
+            return Err(Error::usage(format!(
+                "a network of {} x {} with batches of {} needs more memory than a training may ask for; lower width, \
+                 depth or batch",
+                self.depth, self.width, self.batch
+            )));
+        }
         let reals = [
             ("learning_rate", Some(self.learning_rate), f64::MIN_POSITIVE, 1.0),
             ("omega", Some(self.omega), 0.0, 1.0),
@@ -318,6 +331,7 @@ mod tests {
             ("method = 'drift'\nlines = 3", "lines"),
             ("steps = 0", "steps"),
             ("learning_rate = nan", "learning_rate"),
+            ("batch = 1048576\nwidth = 16384\ndepth = 64", "memory"),
             ("temperature = -3.0", "temperature"),
         ] {
             let error = Settings::resolve(&toml::from_str(bad).unwrap()).unwrap_err();

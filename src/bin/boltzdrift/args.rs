@@ -69,6 +69,22 @@ impl Reading {
     }
 }
 
+/// Refuses to write over a file that the same command reads or writes otherwise.
+///
+/// # Errors
+/// [`Error::Usage`] where both names mean the same file, however they are spelled.
+pub fn distinct(output: &Path, other: &Path, role: &str) -> Result<()> {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        path.canonicalize().unwrap_or_else(|_| folder.join(path.file_name().unwrap_or_default()))
+    };
+    if place(output) != place(other) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{}: this is {role}; give another name for the output", output.display())))
+}
+
 /// A temperature as `500K`, in kelvin.
 ///
 /// # Errors

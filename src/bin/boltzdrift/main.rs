@@ -58,6 +58,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<()> {
     terminal::use_threads(cli.threads)?;
     terminal::catch_interrupts()?;
+    terminal::survive_file_limits()?;
     let quiet = cli.quiet;
     match cli.command {
         Command::Inspect(command) => command.run(quiet),

@@ -7,7 +7,7 @@ use boltzdrift::sampler::Sampler;
 use boltzdrift::{Error, Result};
 use clap::Args;
 
-use crate::args::temperature;
+use crate::args::{distinct, temperature};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Samples drawn and written at a time.
@@ -46,6 +46,7 @@ impl Sample {
         if self.number == 0 {
             return Err(Error::usage("-n 0: give at least 1 sample"));
         }
+        distinct(&self.output, &self.model, "the sampler itself")?;
         let sampler = Sampler::load(&self.model)?;
         let kelvin = match (&self.temperature, self.velocities) {
             (Some(_), false) => return Err(Error::usage("--temperature is for --velocities; add it or leave both out")),

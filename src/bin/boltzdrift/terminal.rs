@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use boltzdrift::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 
+const MOST_THREADS: usize = 1024;
+
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// Installs the program's logger on stderr; the library itself never does.
@@ -28,8 +30,8 @@ pub fn start_log(verbose: u8, quiet: bool) {
 /// [`Error::Usage`] for 0 threads.
 pub fn use_threads(threads: Option<usize>) -> Result<()> {
     let Some(threads) = threads else { return Ok(()) };
-    if threads == 0 {
-        return Err(Error::usage("--threads 0: give at least 1"));
+    if !(1..=MOST_THREADS).contains(&threads) {
+        return Err(Error::usage(format!("--threads {threads}: give 1 to {MOST_THREADS}")));
     }
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
@@ -48,6 +50,18 @@ pub fn catch_interrupts() -> Result<()> {
         }
     })
     .map_err(|error| Error::Unsupported(format!("cannot handle Ctrl-C: {error}")))
+}
+
+/// A file that grows past the user's limit (`ulimit -f`) is then an error of the write, with a message and
+/// a clean end, instead of the end of the program.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the system refuses the handler.
+pub fn survive_file_limits() -> Result<()> {
+    #[cfg(unix)]
+    signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::new(AtomicBool::new(false)))
+        .map_err(|error| Error::Unsupported(format!("cannot handle SIGXFSZ: {error}")))?;
+    Ok(())
 }
 
 /// Whether the user asked to stop.

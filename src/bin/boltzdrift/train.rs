@@ -10,7 +10,7 @@ use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
-use crate::args::{temperature, Reading};
+use crate::args::{distinct, temperature, Reading};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Samples drawn after training for the figures in the sampler's record.
@@ -48,7 +48,7 @@ pub struct Train {
     /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Go on from a checkpoint, with its settings.
+    /// Go on from a checkpoint, with its settings; give the same --threads for the same bytes.
     #[arg(long, value_name = "CHECKPOINT")]
     resume: Option<PathBuf>,
     /// Where to keep the checkpoint; beside the output where absent.
@@ -76,6 +76,16 @@ impl Train {
             Some(checkpoint) => checkpoint.state.settings.clone(),
         };
         let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
+        for written in [&self.output, &kept] {
+            distinct(written, &self.trajectory, "the trajectory itself")?;
+            if let Some(config) = &self.config {
+                distinct(written, config, "the file of settings")?;
+            }
+        }
+        distinct(&self.output, &kept, "the checkpoint")?;
+        if let Some(resumed) = &self.resume {
+            distinct(&self.output, resumed, "the checkpoint")?;
+        }
         if self.resume.is_none() && kept.exists() {
             return Err(Error::usage(format!(
                 "{} is left from an earlier run; go on with --resume {}, or remove it",
