@@ -58,7 +58,9 @@ impl Default for FrameSlice {
 
 impl FrameSlice {
     pub(super) fn contains(&self, frame: usize) -> bool {
-        frame >= self.start && !self.ends_before(frame) && (frame - self.start) % self.step.max(1) == 0
+        frame >= self.start
+            && !self.ends_before(frame)
+            && (frame - self.start).is_multiple_of(self.step.max(1))
     }
 
     /// Whether no frame from this one on is asked for.

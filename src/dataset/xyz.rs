@@ -131,7 +131,7 @@ impl Xyz {
 
 fn properties(text: &str) -> std::result::Result<Vec<Property>, String> {
     let fields: Vec<&str> = text.split(':').collect();
-    if fields.len() % 3 != 0 {
+    if !fields.len().is_multiple_of(3) {
         return Err(format!("Properties={} is not name:type:columns repeated", shown(text)));
     }
     let mut first = 0;

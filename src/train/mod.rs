@@ -231,7 +231,7 @@ impl Trainer {
         while self.step < self.settings.steps {
             let start = Instant::now();
             self.one_step()?;
-            let looks = self.step % LOOK_EVERY == 0 || self.step == self.settings.steps;
+            let looks = self.step.is_multiple_of(LOOK_EVERY) || self.step == self.settings.steps;
             let loss = if looks { Some(self.look(checkpoint)?) } else { None };
             self.seconds += start.elapsed().as_secs_f64();
             let Some(loss) = loss else { continue };
