@@ -80,7 +80,7 @@ impl<P: Potential> Potential for Checked<P> {
     }
 }
 
-impl<P: Potential + ?Sized> Potential for Box<P> {
+impl<P: Potential + ?Sized> Potential for &mut P {
     fn energies_forces(
         &mut self,
         species: &[u8],
@@ -105,29 +105,9 @@ pub fn evaluate(
     species: &[u8],
     positions: ArrayView3<f64>,
 ) -> Result<(Array1<f64>, Array3<f64>)> {
-    struct Borrowed<'a>(&'a mut dyn Potential);
-    impl Potential for Borrowed<'_> {
-        fn energies_forces(
-            &mut self,
-            species: &[u8],
-            positions: ArrayView3<f64>,
-            energies: ArrayViewMut1<f64>,
-            forces: ArrayViewMut3<f64>,
-        ) -> Result<()> {
-            self.0.energies_forces(species, positions, energies, forces)
-        }
-        fn name(&self) -> String {
-            self.0.name()
-        }
-    }
     let mut energies = Array1::zeros(positions.dim().0);
     let mut forces = Array3::zeros(positions.dim());
-    Checked(Borrowed(potential)).energies_forces(
-        species,
-        positions,
-        energies.view_mut(),
-        forces.view_mut(),
-    )?;
+    Checked(potential).energies_forces(species, positions, energies.view_mut(), forces.view_mut())?;
     Ok((energies, forces))
 }
 
