@@ -2,6 +2,7 @@
 
 mod gdml;
 mod gdml_file;
+mod region;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use ndarray::{Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
 use crate::{Error, Result};
 
 pub use gdml::Gdml;
+pub use region::{Outside, Region};
 
 /// A potential-energy surface. Batched: B frames of n atoms each.
 pub trait Potential: Send {
@@ -25,6 +27,27 @@ pub trait Potential: Send {
         energies: ArrayViewMut1<f64>,
         forces: ArrayViewMut3<f64>,
     ) -> Result<()>;
+
+    /// Fills `forces` (B, n, 3) alone, for the inside of a trajectory whose ends are judged by
+    /// [`Potential::energies_forces`]. They must be a fixed function of the positions, but need not be the
+    /// energies' exact gradient: single precision will do.
+    ///
+    /// # Errors
+    /// As [`Potential::energies_forces`].
+    fn guiding_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        let mut energies = Array1::zeros(positions.dim().0);
+        self.energies_forces(species, positions, energies.view_mut(), forces)
+    }
+
+    /// Where a fitted potential may be trusted; none for one that is right everywhere.
+    fn region(&self) -> Option<Region> {
+        None
+    }
 
     /// What it is, in a few words, for messages.
     fn name(&self) -> String;
@@ -75,6 +98,19 @@ impl<P: Potential> Potential for Checked<P> {
         Ok(())
     }
 
+    fn guiding_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        self.0.guiding_forces(species, positions, forces)
+    }
+
+    fn region(&self) -> Option<Region> {
+        self.0.region()
+    }
+
     fn name(&self) -> String {
         self.0.name()
     }
@@ -89,6 +125,19 @@ impl<P: Potential + ?Sized> Potential for &mut P {
         forces: ArrayViewMut3<f64>,
     ) -> Result<()> {
         (**self).energies_forces(species, positions, energies, forces)
+    }
+
+    fn guiding_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        (**self).guiding_forces(species, positions, forces)
+    }
+
+    fn region(&self) -> Option<Region> {
+        (**self).region()
     }
 
     fn name(&self) -> String {
@@ -132,13 +181,13 @@ impl Spec {
         }
     }
 
-    /// Loads the potential; its answers are checked.
+    /// Loads the potential. [`evaluate`] checks its answers; a walk rejects those that are not finite.
     ///
     /// # Errors
     /// As the loader of the kind, for example [`Gdml::load`].
     pub fn open(&self) -> Result<Box<dyn Potential>> {
         match self {
-            Spec::Gdml(file) => Ok(Box::new(Checked(Gdml::load(file)?))),
+            Spec::Gdml(file) => Ok(Box::new(Gdml::load(file)?)),
         }
     }
 }

@@ -18,6 +18,12 @@ pub enum Purpose {
     Weights,
     /// Which frames are used for a statistic over the data.
     Data,
+    /// Momenta and decisions of one iteration of one chain, or of one sample that is refined.
+    Walk,
+    /// What all chains share in one iteration: the length of the trajectory.
+    Schedule,
+    /// Latent noise and symmetry operation of a sample that replaces a rejected one.
+    Redraw,
 }
 
 /// The stream of one index, for one seed and purpose.
@@ -36,6 +42,9 @@ impl Stream {
             Purpose::Training => 3,
             Purpose::Weights => 4,
             Purpose::Data => 5,
+            Purpose::Walk => 6,
+            Purpose::Schedule => 7,
+            Purpose::Redraw => 8,
         };
         key[16..].copy_from_slice(b"boltzdrift noise");
         let mut generator = ChaCha8Rng::from_seed(key);
