@@ -32,6 +32,7 @@ pub mod sampler;
 #[cfg(feature = "train")]
 pub mod train;
 pub mod units;
+mod vector_exp;
 
 pub use error::{Error, Result};
 

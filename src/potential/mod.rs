@@ -1,7 +1,6 @@
 //! Potentials: energies and forces of many frames at once, in kcal/mol and angstrom.
 
-mod gdml;
-mod gdml_file;
+pub mod gdml;
 mod region;
 
 use std::path::PathBuf;

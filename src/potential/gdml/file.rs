@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayD, Ix2};
 
-use super::Gdml;
+use super::{descriptor_order, Gdml, Parts};
 use crate::npz::Npz;
 use crate::units::{parse_unit, ENERGY, LENGTH};
 use crate::Result;
@@ -45,17 +45,11 @@ impl Gdml {
                 species.len()
             )));
         }
-        let orders = descriptor_orders(&mut file, &species)?;
+        let (permutations, orders) = permutations(&mut file, &species)?;
         let total = orders.len().checked_mul(descriptors.len());
         if total.is_none_or(|total| total > MOST_NUMBERS) {
             return Err(file.wrong(format!("the model is too large: over {MOST_NUMBERS} numbers")));
         }
-        // The same frames under every permutation, side by side.
-        let repeated = |source: &Array2<f64>| {
-            Array2::from_shape_fn((source.nrows() * orders.len(), pairs), |(row, k)| {
-                source[[row / orders.len(), orders[row % orders.len()][k]]]
-            })
-        };
         let sigma = file.number("sig")?;
         let scale = if file.has("std") || !old { file.number("std")? } else { 1.0 };
         let constant = file.number("c")?;
@@ -63,14 +57,23 @@ impl Gdml {
         // e = length^2 e_file, and E = std e_file (1 + n) (x_file - X_file) . A asks for std / length.
         let length = unit(&mut file, "r_unit", LENGTH)?;
         let energy = unit(&mut file, "e_unit", ENERGY)?;
-        let model = Gdml::new(
+        let record = match file.has("boltzdrift") {
+            true => file.text("boltzdrift")?,
+            false => "null".into(),
+        };
+        let record = serde_json::from_str(&record)
+            .map_err(|error| file.wrong(format!("'boltzdrift' holds no JSON ({error})")))?;
+        let model = Gdml::new(Parts {
             species,
-            repeated(&descriptors) / length,
-            repeated(&coefficients),
-            sigma / length,
-            scale * energy / length,
-            constant * energy,
-        );
+            permutations,
+            orders,
+            descriptors: descriptors / length,
+            coefficients,
+            sigma: sigma / length,
+            scale: scale * energy / length,
+            constant: constant * energy,
+            record,
+        });
         model.map_err(|error| file.wrong(error.to_string()))
     }
 }
@@ -110,8 +113,8 @@ fn matrix(file: &mut Npz, name: &str, transposed: bool) -> Result<Array2<f64>> {
     Ok(if transposed { matrix.reversed_axes() } else { matrix }.as_standard_layout().into_owned())
 }
 
-/// For every permutation of the file, which descriptor stands where: from `tril_perms_lin`, else `perms`.
-fn descriptor_orders(file: &mut Npz, species: &[u8]) -> Result<Vec<Vec<usize>>> {
+/// Permutations of atoms, and for each which descriptor stands where: from `tril_perms_lin`, else `perms`.
+fn permutations(file: &mut Npz, species: &[u8]) -> Result<(Vec<Vec<usize>>, Vec<Vec<usize>>)> {
     let (atoms, pairs) = (species.len(), species.len() * (species.len() - 1) / 2);
     let perms = file.numbers("perms")?;
     let good = |row: &[usize]| {
@@ -147,19 +150,12 @@ fn descriptor_orders(file: &mut Npz, species: &[u8]) -> Result<Vec<Vec<usize>>> 
         let linear: Vec<usize> = linear.iter().map(|&k| index(k)).collect();
         (0..count).map(|p| (0..pairs).map(|k| linear[k * count + p] % pairs).collect()).collect()
     } else {
-        let number = |i: usize, j: usize| i.max(j) * (i.max(j) - 1) / 2 + i.min(j);
-        let of = |row: &[usize]| {
-            (0..atoms)
-                .flat_map(|i| (0..i).map(move |j| (i, j)))
-                .map(|(i, j)| number(row[i], row[j]))
-                .collect()
-        };
-        whole.chunks(atoms).map(of).collect()
+        whole.chunks(atoms).map(descriptor_order).collect()
     };
     if let Some(bad) = orders.iter().position(|row| !good(row)) {
         return Err(file.wrong(format!("permutation {bad} of 'tril_perms_lin' does not permute the pairs")));
     }
-    Ok(orders)
+    Ok((whole.chunks(atoms).map(<[usize]>::to_vec).collect(), orders))
 }
 
 /// A number as an index; one that is none becomes `usize::MAX`, which no check passes.

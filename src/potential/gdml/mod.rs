@@ -1,0 +1,269 @@
+//! The symmetric gradient-domain force field (sGDML; Chmiela et al., Nat. Commun. 9, 3887, 2018).
+//!
+//! A Matern-5/2 kernel on the inverse pair distances x, summed over training frames and permutations. With
+//! d = q (x - X), n = |d|, q = sqrt 5 / sigma, e = 5 / (3 sigma^2) exp(-n) and w = d . A,
+//! E = c + std / q * sum e (1 + n) w, and the forces are its exact negative gradient. The constant c (near
+//! 7e5 kcal/mol for a small molecule) is added last, and x and X are counted from the mean of X: squares and
+//! products of large numbers would cost digits of energies and forces.
+
+mod file;
+mod sums;
+
+use ndarray::parallel::prelude::*;
+use ndarray::{s, Array1, Array2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis};
+
+use self::sums::{Centers, LANES};
+use super::{Potential, Region};
+use crate::dataset::elements::symbol;
+use crate::{Error, Result};
+
+/// Frames that one thread takes at a time.
+const FRAMES: usize = 4 * LANES;
+/// How far a state may leave the range of a descriptor, in parts of that range on either side.
+const MARGIN: f64 = 0.25;
+
+/// What a force field is made of, in kcal/mol and angstrom.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// Atomic numbers, (n).
+    pub species: Vec<u8>,
+    /// Permutations of atoms, (P, n), the identity among them.
+    pub permutations: Vec<Vec<usize>>,
+    /// For each permutation, which descriptor stands where, (P, D).
+    pub orders: Vec<Vec<usize>>,
+    /// Inverse distances X of the training frames in 1/angstrom, (M, D) with D = n (n - 1) / 2 in the order
+    /// (1,0), (2,0), (2,1), ...
+    pub descriptors: Array2<f64>,
+    /// Coefficients A, (M, D).
+    pub coefficients: Array2<f64>,
+    /// Length of the kernel, 1/angstrom.
+    pub sigma: f64,
+    /// Scale of energies and forces (sGDML's `std`).
+    pub scale: f64,
+    /// Constant of the energy, kcal/mol.
+    pub constant: f64,
+    /// How it was fitted, as JSON; null where that is not known.
+    pub record: serde_json::Value,
+}
+
+/// A fitted force field.
+#[derive(Debug, Clone)]
+pub struct Gdml {
+    parts: Parts,
+    /// Pairs (i, j), i > j, in the order of the descriptors.
+    pairs: Vec<(usize, usize)>,
+    /// Mean descriptor, (D).
+    center: Array1<f64>,
+    centers: Centers,
+}
+
+/// Which descriptor stands where once the atoms are permuted: number k is the pair (p\[i\], p\[j\]).
+pub fn descriptor_order(permutation: &[usize]) -> Vec<usize> {
+    let number = |i: usize, j: usize| i.max(j) * (i.max(j) - 1) / 2 + i.min(j);
+    lower_pairs(permutation.len()).into_iter().map(|(i, j)| number(permutation[i], permutation[j])).collect()
+}
+
+/// Pairs (i, j), i > j, row by row: the order of the descriptors.
+pub fn lower_pairs(atoms: usize) -> Vec<(usize, usize)> {
+    (0..atoms).flat_map(|i| (0..i).map(move |j| (i, j))).collect()
+}
+
+/// Inverse distances of all pairs in 1/angstrom, (N, D), for positions (N, n, 3).
+pub fn inverse_distances(positions: ArrayView3<f64>) -> Array2<f64> {
+    let (frames, atoms, _) = positions.dim();
+    let pairs = lower_pairs(atoms);
+    Array2::from_shape_fn((frames, pairs.len()), |(frame, k)| {
+        let (i, j) = pairs[k];
+        let square: f64 = (0..3).map(|c| (positions[[frame, i, c]] - positions[[frame, j, c]]).powi(2)).sum();
+        1.0 / square.sqrt()
+    })
+}
+
+impl Gdml {
+    /// A force field from its parts.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where shapes do not agree or a permutation is none; [`Error::Numeric`] where a number is
+    /// not finite or sigma not positive.
+    pub fn new(parts: Parts) -> Result<Self> {
+        let Parts { species, permutations, orders, descriptors, coefficients, .. } = &parts;
+        let pairs = lower_pairs(species.len());
+        if descriptors.dim() != coefficients.dim() || descriptors.ncols() != pairs.len() || pairs.is_empty() {
+            return Err(Error::usage(format!(
+                "descriptors {:?} and coefficients {:?} for {} atoms; both must be (frames, {})",
+                descriptors.dim(),
+                coefficients.dim(),
+                species.len(),
+                pairs.len()
+            )));
+        }
+        let shuffles = |row: &Vec<usize>, size: usize| {
+            let mut sorted = row.clone();
+            sorted.sort_unstable();
+            sorted.into_iter().eq(0..size)
+        };
+        if permutations.is_empty()
+            || permutations.len() != orders.len()
+            || !permutations.iter().all(|row| shuffles(row, species.len()))
+            || !orders.iter().all(|row| shuffles(row, pairs.len()))
+        {
+            return Err(Error::usage(format!(
+                "{} permutations of atoms and {} of pairs; every row must hold each index once, and there must be \
+                 one of each",
+                permutations.len(),
+                orders.len()
+            )));
+        }
+        let finite = descriptors.iter().chain(coefficients).chain([&parts.sigma, &parts.scale, &parts.constant]);
+        if descriptors.is_empty() || parts.sigma <= 0.0 || !finite.into_iter().all(|v| v.is_finite()) {
+            return Err(Error::Numeric(
+                "the force field is empty, has a number that is not finite, or its sigma is not positive; fit it \
+                 again"
+                    .into(),
+            ));
+        }
+        // Mean over the frames under every permutation.
+        let mean = descriptors.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(pairs.len()));
+        let center = Array1::from_shape_fn(pairs.len(), |k| {
+            orders.iter().map(|order| mean[order[k]]).sum::<f64>() / orders.len() as f64
+        });
+        let images = descriptors.outer_iter().zip(coefficients.outer_iter()).flat_map(|(x, a)| {
+            orders.iter().map(move |order| {
+                [order.iter().map(|&k| x[k]).collect::<Vec<f64>>(), order.iter().map(|&k| a[k]).collect()]
+            })
+        });
+        let images = images.map(|[mut x, a]| {
+            x.iter_mut().zip(&center).for_each(|(x, center)| *x -= center);
+            [x, a]
+        });
+        let centers = Centers::new(pairs.len(), parts.sigma, images);
+        Ok(Gdml { pairs, center, centers, parts })
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
+    /// Atomic numbers, (n).
+    pub fn species(&self) -> &[u8] {
+        &self.parts.species
+    }
+
+    /// The region in which it may be trusted: every inverse distance within the range of the training frames
+    /// under all permutations, widened by a quarter of that range on either side.
+    ///
+    /// # Errors
+    /// As [`Region::new`].
+    pub fn trusted_region(&self) -> Result<Region> {
+        let x = &self.parts.descriptors;
+        let own: Vec<(f64, f64)> = x
+            .columns()
+            .into_iter()
+            .map(|column| column.iter().fold((f64::INFINITY, 0.0), |(a, b), &v| (v.min(a), v.max(b))))
+            .collect();
+        let ranges = self.pairs.iter().enumerate().map(|(k, &(i, j))| {
+            let images = self.parts.orders.iter().map(|order| own[order[k]]);
+            let (low, high) = images.fold((f64::INFINITY, 0.0_f64), |(a, b), (c, d)| (a.min(c), b.max(d)));
+            let margin = MARGIN * (high - low);
+            // Half the lowest is twice the longest distance: a bound for molecules that hardly move.
+            (i, j, (low - margin).max(0.5 * low), high + margin)
+        });
+        Region::new(self.parts.species.len(), ranges.collect())
+    }
+
+    /// Energies and forces of a few frames.
+    fn chunk(
+        &self,
+        positions: ArrayView3<f64>,
+        mut energies: ArrayViewMut1<f64>,
+        mut forces: ArrayViewMut3<f64>,
+    ) {
+        let q = 5.0_f64.sqrt() / self.parts.sigma;
+        let (scale, width) = (self.parts.scale, self.pairs.len());
+        let inverses = inverse_distances(positions);
+        let frames = inverses.nrows();
+        let tiles = frames.div_ceil(LANES);
+        let mut x = vec![[0.0; LANES]; tiles * width];
+        for (frame, inverses) in inverses.outer_iter().enumerate() {
+            for (k, (inverse, center)) in inverses.iter().zip(&self.center).enumerate() {
+                x[(frame / LANES) * width + k][frame % LANES] = inverse - center;
+            }
+        }
+        let mut sums: Vec<_> = (0..tiles).map(|_| self.centers.room()).collect();
+        self.centers.add_up(&x, &mut sums);
+        forces.fill(0.0);
+        for frame in 0..frames {
+            let (tile, lane) = (&sums[frame / LANES], frame % LANES);
+            energies[frame] = self.parts.constant + scale * tile.energy[lane] / q;
+            for (k, &(i, j)) in self.pairs.iter().enumerate() {
+                let x = inverses[[frame, k]] - self.center[k];
+                let slope =
+                    scale * (q * (tile.sum[lane] * x - tile.pull[k][lane]) - tile.push[k][lane]);
+                let factor = slope * inverses[[frame, k]].powi(3);
+                for c in 0..3 {
+                    let f = factor * (positions[[frame, i, c]] - positions[[frame, j, c]]);
+                    forces[[frame, i, c]] -= f;
+                    forces[[frame, j, c]] += f;
+                }
+            }
+        }
+    }
+
+    fn check(&self, species: &[u8], positions: ArrayView3<f64>, forces: &ArrayViewMut3<f64>) -> Result<()> {
+        if species != self.parts.species {
+            let names = |list: &[u8]| list.iter().map(|&z| symbol(z)).collect::<Vec<_>>().join(" ");
+            return Err(Error::usage(format!(
+                "the force field is for {}, the frames have {}; use the same atoms in the same order",
+                names(&self.parts.species),
+                names(species)
+            )));
+        }
+        if positions.dim() != (positions.dim().0, species.len(), 3) || forces.dim() != positions.dim() {
+            return Err(Error::usage("positions and forces must be (B, n, 3), of equal B"));
+        }
+        Ok(())
+    }
+}
+
+fn chunk_of(positions: ArrayView3<'_, f64>, number: usize) -> ArrayView3<'_, f64> {
+    let frames = positions.dim().0;
+    positions.slice_move(s![number * FRAMES..frames.min((number + 1) * FRAMES), .., ..])
+}
+
+impl Potential for Gdml {
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        mut energies: ArrayViewMut1<f64>,
+        mut forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        self.check(species, positions, &forces)?;
+        if energies.len() != positions.dim().0 {
+            return Err(Error::usage("energies must be (B), one for each frame"));
+        }
+        let field = &*self;
+        energies
+            .axis_chunks_iter_mut(Axis(0), FRAMES)
+            .into_par_iter()
+            .zip(forces.axis_chunks_iter_mut(Axis(0), FRAMES).into_par_iter())
+            .enumerate()
+            .for_each(|(k, (energies, forces))| field.chunk(chunk_of(positions, k), energies, forces));
+        Ok(())
+    }
+
+    fn region(&self) -> Option<Region> {
+        // Its parts were checked: the ranges are positive and finite.
+        self.trusted_region().ok()
+    }
+
+    fn name(&self) -> String {
+        let centers = self.parts.descriptors.nrows();
+        format!(
+            "gdml ({} atoms, {centers} frames, {} permutations)",
+            self.parts.species.len(),
+            self.parts.orders.len()
+        )
+    }
+}
