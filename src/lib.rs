@@ -21,11 +21,15 @@ pub mod dataset;
 #[cfg(feature = "train")]
 pub mod drift;
 pub mod error;
+mod files;
+#[cfg(feature = "train")]
+pub mod fit;
 #[cfg(feature = "train")]
 pub mod generator;
 pub mod metrics;
 pub mod molecule;
 mod npz;
+mod npz_out;
 pub mod potential;
 pub mod report;
 pub mod sampler;

@@ -11,6 +11,7 @@ use npyz::zip::write::FileOptions;
 use npyz::zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::writer::{Block, Sink, WriteOptions};
+use crate::npz_out::{header, text};
 use crate::{Error, Result};
 
 pub(super) struct NpzSink {
@@ -71,18 +72,6 @@ impl Seek for Latch {
     }
 }
 
-/// Header of an array in version 1.0 of NumPy's format.
-fn header(kind: &str, shape: &str) -> Vec<u8> {
-    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}");
-    // 10 bytes before the text, and a newline at its end; 64 in all or a multiple of it.
-    text.push_str(&" ".repeat((64 - (text.len() + 11) % 64) % 64));
-    text.push('\n');
-    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
-    bytes.extend((text.len() as u16).to_le_bytes());
-    bytes.extend(text.as_bytes());
-    bytes
-}
-
 impl NpzSink {
     pub fn new(out: File, folder: &Path, path: &Path, options: &WriteOptions) -> Result<Self> {
         let (path, folder) = (path.to_owned(), folder.to_owned());
@@ -126,10 +115,7 @@ impl NpzSink {
         zip.write_all(&self.species)?;
         for (name, unit) in [("r_unit", "Ang"), ("e_unit", "kcal/mol")] {
             zip.start_file(format!("{name}.npy"), options)?;
-            zip.write_all(&header(&format!("<U{}", unit.len()), "()"))?;
-            for letter in unit.chars() {
-                zip.write_all(&u32::from(letter).to_le_bytes())?;
-            }
+            zip.write_all(&text(unit))?;
         }
         let mut latch = zip.finish()?;
         latch.flush()?;

@@ -85,6 +85,23 @@ pub fn distinct(output: &Path, other: &Path, role: &str) -> Result<()> {
     Err(Error::usage(format!("{}: this is {role}; give another name for the output", output.display())))
 }
 
+/// Fails now, not after minutes of work, where the output cannot be written.
+///
+/// # Errors
+/// [`Error::Usage`] for a folder, [`Error::Io`] where nothing can be written beside it.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::usage(format!(
+            "{}: this is a folder; give the name of a file to write",
+            path.display()
+        )));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder)
+        .map(|_| ())
+        .map_err(|error| Error::io(path, "cannot write in this folder", error))
+}
+
 /// A temperature as `500K`, in kelvin.
 ///
 /// # Errors

@@ -2,6 +2,8 @@
 
 mod args;
 mod evaluate;
+#[cfg(feature = "train")]
+mod fit;
 mod inspect;
 mod sample;
 mod terminal;
@@ -34,6 +36,9 @@ struct Cli {
 enum Command {
     /// What a trajectory holds: atoms, units, forces, bonds, symmetry, temperature, warnings.
     Inspect(inspect::Inspect),
+    /// Fit a force field to the forces of a trajectory.
+    #[cfg(feature = "train")]
+    Fit(fit::Fit),
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
     Train(train::Train),
@@ -62,6 +67,8 @@ fn run(cli: Cli) -> Result<()> {
     let quiet = cli.quiet;
     match cli.command {
         Command::Inspect(command) => command.run(quiet),
+        #[cfg(feature = "train")]
+        Command::Fit(command) => command.run(quiet),
         #[cfg(feature = "train")]
         Command::Train(command) => command.run(quiet, cli.threads),
         Command::Sample(command) => command.run(quiet),

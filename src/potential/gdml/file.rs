@@ -7,6 +7,7 @@ use ndarray::{Array2, ArrayD, Ix2};
 
 use super::{descriptor_order, Gdml, Parts};
 use crate::npz::Npz;
+use crate::npz_out::NpzOut;
 use crate::units::{parse_unit, ENERGY, LENGTH};
 use crate::Result;
 
@@ -75,6 +76,41 @@ impl Gdml {
             record,
         });
         model.map_err(|error| file.wrong(error.to_string()))
+    }
+}
+
+impl Gdml {
+    /// Writes the force field in sGDML's file layout (that of sGDML 1.0: `R_desc`, `R_d_desc_alpha`, `perms`, `std`,
+    /// units), which [`Gdml::load`] and sGDML's own predictor read. The file is whole or not there.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] where the folder cannot be written or the disk is full.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let parts = self.parts();
+        let (frames, pairs) = parts.descriptors.dim();
+        let (count, atoms) = (parts.permutations.len(), parts.species.len());
+        let mut out = NpzOut::default();
+        out.string("type", "m");
+        out.string("code_version", "1.0.0");
+        out.bytes("z", &parts.species);
+        out.reals("R_desc", &[pairs, frames], parts.descriptors.t().iter());
+        out.reals("R_d_desc_alpha", &[frames, pairs], parts.coefficients.iter());
+        out.integers("perms", &[count, atoms], parts.permutations.iter().flatten().map(|&i| i as i64));
+        let linear = (0..pairs).flat_map(|k| {
+            parts.orders.iter().enumerate().map(move |(p, order)| (order[k] + p * pairs) as i64)
+        });
+        out.integers("tril_perms_lin", &[count * pairs], linear);
+        out.reals("sig", &[], [parts.sigma].iter());
+        out.reals("std", &[], [parts.scale].iter());
+        out.reals("c", &[], [parts.constant].iter());
+        out.integers("use_E", &[], [1].into_iter());
+        out.integers("use_E_cstr", &[], [0].into_iter());
+        out.string("r_unit", "Ang");
+        out.string("e_unit", "kcal/mol");
+        if !parts.record.is_null() {
+            out.string("boltzdrift", &parts.record.to_string());
+        }
+        out.save(path.as_ref())
     }
 }
 

@@ -114,7 +114,8 @@ impl Gdml {
                 orders.len()
             )));
         }
-        let finite = descriptors.iter().chain(coefficients).chain([&parts.sigma, &parts.scale, &parts.constant]);
+        let finite =
+            descriptors.iter().chain(coefficients).chain([&parts.sigma, &parts.scale, &parts.constant]);
         if descriptors.is_empty() || parts.sigma <= 0.0 || !finite.into_iter().all(|v| v.is_finite()) {
             return Err(Error::Numeric(
                 "the force field is empty, has a number that is not finite, or its sigma is not positive; fit it \
@@ -198,8 +199,7 @@ impl Gdml {
             energies[frame] = self.parts.constant + scale * tile.energy[lane] / q;
             for (k, &(i, j)) in self.pairs.iter().enumerate() {
                 let x = inverses[[frame, k]] - self.center[k];
-                let slope =
-                    scale * (q * (tile.sum[lane] * x - tile.pull[k][lane]) - tile.push[k][lane]);
+                let slope = scale * (q * (tile.sum[lane] * x - tile.pull[k][lane]) - tile.push[k][lane]);
                 let factor = slope * inverses[[frame, k]].powi(3);
                 for c in 0..3 {
                     let f = factor * (positions[[frame, i, c]] - positions[[frame, j, c]]);

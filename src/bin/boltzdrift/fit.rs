@@ -1,0 +1,105 @@
+//! `boltzdrift fit`: a force field from force labels.
+
+use std::path::PathBuf;
+
+use boltzdrift::fit::{self, HeldOut, Progress, Report, Settings};
+use boltzdrift::{Error, Result};
+use clap::Args;
+
+use crate::args::{check_writable, distinct, Reading};
+use crate::terminal::{interrupted, say};
+
+/// Fit a force field to the forces of a trajectory: a symmetric gradient-domain kernel (sGDML), in closed form.
+#[derive(Args)]
+pub struct Fit {
+    /// The trajectory, with forces.
+    trajectory: PathBuf,
+    /// The force field to write, in sGDML's file layout, for example ethanol_ff.npz.
+    #[arg(short, long, value_name = "FIELD")]
+    output: PathBuf,
+    /// Frames to learn from; the cost grows with their cube.
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = Settings::default().frames)]
+    number: usize,
+    /// Kernel length in 1/angstrom; the best of several on frames held out where absent.
+    #[arg(long, value_name = "LENGTH")]
+    sigma: Option<f64>,
+    /// Ridge over the mean diagonal of the kernel matrix; the best of several where absent.
+    #[arg(long, value_name = "RIDGE")]
+    ridge: Option<f64>,
+    /// Most memory for the matrix, in GB; most of what is free where absent.
+    #[arg(long, value_name = "GB")]
+    memory: Option<f64>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Fit {
+    pub fn run(&self, quiet: bool) -> Result<()> {
+        distinct(&self.output, &self.trajectory, "the trajectory itself")?;
+        check_writable(&self.output)?;
+        if let Some(memory) = self.memory.filter(|memory| !(*memory > 0.0 && memory.is_finite())) {
+            return Err(Error::usage(format!("--memory {memory}: give a positive number of GB")));
+        }
+        let settings = Settings {
+            frames: self.number,
+            sigma: self.sigma,
+            ridge: self.ridge,
+            memory: self.memory.map(|memory| (memory * 1e9) as u64),
+        };
+        let data = self.reading.read(&self.trajectory, true, quiet)?;
+        data.source.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+        let fitted = fit::fit(&data, &settings, &mut |step| report_progress(&step, quiet))?;
+        fitted.field.save(&self.output)?;
+        if !quiet {
+            say(&format!("{}\nforce field in {}", describe(&fitted.report), self.output.display()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Says what a fit is doing, and stops it where the user asked for it.
+pub fn report_progress(step: &Progress, quiet: bool) -> Result<()> {
+    if interrupted() {
+        return Err(Error::Interrupted("the fit was stopped; nothing was written".into()));
+    }
+    match step {
+        Progress::Solving { rows, bytes } if !quiet => {
+            say(&format!("solving a system of {rows} rows ({:.2} GB)", *bytes as f64 / 1e9))
+        }
+        Progress::Tried { sigma, ridge, force_rmse } => {
+            log::info!(
+                "length {sigma}, ridge {ridge:e}: force error {force_rmse:.3} kcal/mol/angstrom (rms)"
+            );
+            Ok(())
+        }
+        Progress::Solving { .. } => Ok(()),
+    }
+}
+
+/// What came of a fit, in two lines.
+pub fn describe(report: &Report) -> String {
+    format!(
+        "{} frames, {} permutations, kernel length {} 1/angstrom, ridge {:e}: {:.1} s\n{}",
+        report.frames.len(),
+        report.permutations,
+        report.sigma,
+        report.ridge,
+        report.seconds.0,
+        errors(&report.held_out)
+    )
+}
+
+fn errors(held_out: &HeldOut) -> String {
+    let energy = match (held_out.energy_rmse, held_out.energy_spread) {
+        (Some(error), Some(spread)) => format!("; energy {error:.3} kcal/mol rms (spread {spread:.2})"),
+        _ => "; no energies to compare".into(),
+    };
+    format!(
+        "on {} frames held out: force component {:.3} kcal/mol/angstrom mean absolute, {:.3} rms ({:.1} % of {:.1}){energy}",
+        held_out.frames,
+        held_out.force_mae,
+        held_out.force_rmse,
+        100.0 * held_out.force_rmse / held_out.rms_force,
+        held_out.rms_force
+    )
+}
