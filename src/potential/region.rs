@@ -53,7 +53,11 @@ impl Region {
             let square: f64 = (0..3).map(|k| (positions[[i, k]] - positions[[j, k]]).powi(2)).sum();
             // Squares compared: no root, and a NaN is on no side.
             let inside = square * high * high >= 1.0 && square * low * low <= 1.0;
-            (!inside).then(|| Outside { atoms: (i, j), distance: square.sqrt(), range: (1.0 / high, 1.0 / low) })
+            (!inside).then(|| Outside {
+                atoms: (i, j),
+                distance: square.sqrt(),
+                range: (1.0 / high, 1.0 / low),
+            })
         })
     }
 

@@ -1,6 +1,6 @@
 //! Options that several commands share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::{self, Dataset, FrameSlice, ReadOptions};
 use boltzdrift::units::{parse_quantity, UnitSystem, TEMPERATURE};
@@ -95,4 +95,28 @@ pub fn temperature(text: &str) -> Result<f64> {
         return Ok(kelvin);
     }
     Err(Error::usage(format!("temperature '{text}' is not positive")))
+}
+
+/// Where the checkpoint of an output is kept unless the user says otherwise.
+pub fn beside(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".checkpoint");
+    PathBuf::from(name)
+}
+
+/// Fails now, not after minutes of work, where the output cannot be written.
+///
+/// # Errors
+/// [`Error::Usage`] for a folder, [`Error::Io`] where its folder cannot be written in.
+pub fn check_writable(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::usage(format!(
+            "{}: this is a folder; give the name of a file to write",
+            path.display()
+        )));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::NamedTempFile::new_in(folder)
+        .map(|_| ())
+        .map_err(|error| Error::io(path, "cannot write in this folder", error))
 }

@@ -1,6 +1,7 @@
 //! The command line: a thin skin over the library.
 
 mod args;
+mod equilibrate;
 mod evaluate;
 mod inspect;
 mod sample;
@@ -34,6 +35,8 @@ struct Cli {
 enum Command {
     /// What a trajectory holds: atoms, units, forces, bonds, symmetry, temperature, warnings.
     Inspect(inspect::Inspect),
+    /// Equilibrate states at a temperature from a trajectory's frames and a potential.
+    Equilibrate(equilibrate::Equilibrate),
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
     Train(train::Train),
@@ -62,6 +65,7 @@ fn run(cli: Cli) -> Result<()> {
     let quiet = cli.quiet;
     match cli.command {
         Command::Inspect(command) => command.run(quiet),
+        Command::Equilibrate(command) => command.run(quiet),
         #[cfg(feature = "train")]
         Command::Train(command) => command.run(quiet, cli.threads),
         Command::Sample(command) => command.run(quiet),

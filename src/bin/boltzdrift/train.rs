@@ -1,6 +1,6 @@
 //! `boltzdrift train`: a sampler from a trajectory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use boltzdrift::dataset::Dataset;
 use boltzdrift::metrics::{self, Ensemble};
@@ -10,7 +10,7 @@ use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
-use crate::args::{distinct, temperature, Reading};
+use crate::args::{beside, check_writable, distinct, temperature, Reading};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Samples drawn after training for the figures in the sampler's record.
@@ -166,26 +166,6 @@ impl Train {
             ..Overrides::default()
         }))
     }
-}
-
-fn beside(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
-    name.push(".checkpoint");
-    PathBuf::from(name)
-}
-
-/// Fails now, not after minutes of training, where the output cannot be written.
-fn check_writable(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Err(Error::usage(format!(
-            "{}: this is a folder; give the name of a file to write",
-            path.display()
-        )));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::NamedTempFile::new_in(folder)
-        .map(|_| ())
-        .map_err(|error| Error::io(path, "cannot write in this folder", error))
 }
 
 fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {
