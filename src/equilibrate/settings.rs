@@ -153,7 +153,8 @@ mod tests {
     #[test]
     fn wrong_settings_are_named() {
         assert!(Settings::at(300.0).check().is_ok());
-        let wrong: [(&str, fn(&mut Settings)); 11] = [
+        type Spoil = fn(&mut Settings);
+        let wrong: [(&str, Spoil); 11] = [
             ("temperature", |s| s.temperature = f64::NAN),
             ("chains", |s| s.chains = 1),
             ("leapfrog", |s| s.leapfrog = 0),

@@ -305,6 +305,7 @@ fn a_stuck_dihedral_raises_a_ladder_that_frees_it() {
         frames: 2000,
         effective: 1000.0,
         hottest: 8.0,
+        r_hat: 1.05,
         most_evaluations: 3_000_000,
         ..small(kelvin)
     };
@@ -342,11 +343,11 @@ fn threads_and_interruptions_change_no_bit() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("run.checkpoint");
     let settings = Settings {
-        frames: 1000,
-        effective: 500.0,
+        frames: 500,
         hottest: 8.0,
         ladder: Ladder::On,
-        r_hat: 1.3,
+        most_evaluations: 150_000,
+        accept_unconverged: true,
         seed: 3,
         ..small(298.15)
     };
