@@ -36,7 +36,7 @@ enum Command {
     /// What a trajectory holds: atoms, units, forces, bonds, symmetry, temperature, warnings.
     Inspect(inspect::Inspect),
     /// Equilibrate states at a temperature from a trajectory's frames and a potential.
-    Equilibrate(equilibrate::Equilibrate),
+    Equilibrate(Box<equilibrate::Equilibrate>),
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
     Train(train::Train),
