@@ -5,9 +5,10 @@
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
-//! [`sampler`] (the exported file and its torch-free inference) → `drift` (the drifting fields) →
-//! `generator`, `train` (the three that need the feature `train`) → [`metrics`] (samples against a
-//! reference) → [`report`] (what the user reads). [`c_api`] is the skin for C, and the only foreign caller.
+//! [`sampler`] (the exported file and its torch-free inference) → [`equilibrate`] (states at a temperature,
+//! by Monte Carlo) → `drift` (the drifting fields) → `generator`, `train` (the three that need the feature
+//! `train`) → [`metrics`] (samples against a reference) → [`report`] (what the user reads). [`c_api`] is the
+//! skin for C, and the only foreign caller.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -20,6 +21,7 @@ pub mod c_api;
 pub mod dataset;
 #[cfg(feature = "train")]
 pub mod drift;
+pub mod equilibrate;
 pub mod error;
 mod files;
 #[cfg(feature = "train")]

@@ -219,6 +219,22 @@ fn wrong_input_is_named_in_one_line() {
     bad(&folder, "train water.xyz -o m.safetensors --threads 100000", 2, &["threads"]);
     bad(&folder, "train water.xyz -o m.safetensors --threads 0", 2, &["threads"]);
     bad(&folder, "evaluate water.xyz --reference water.xyz --potential magic:x", 2, &["magic", "gdml"]);
+    let start = "equilibrate water.xyz --potential gdml:none.npz";
+    bad(
+        &folder,
+        "equilibrate water.xyz -o p.npz --potential magic:x --temperature 300K",
+        2,
+        &["magic", "gdml"],
+    );
+    bad(&folder, &format!("{start} -o p.npz --temperature 300K"), 1, &["none.npz"]);
+    bad(&folder, &format!("{start} -o p.npz --temperature 300"), 2, &["unit"]);
+    bad(&folder, &format!("{start} -o ./water.xyz --temperature 300K"), 2, &["trajectory"]);
+    bad(&folder, &format!("{start} -o p.npz --report p.npz --temperature 300K"), 2, &["another output"]);
+    bad(&folder, &format!("{start} -o p.npz --temperature 300K --ladder maybe"), 2, &["maybe", "auto"]);
+    bad(&folder, &format!("{start} -o p.npz --temperature 300K --chains 1"), 2, &["1 chains"]);
+    bad(&folder, &format!("{start} -o p.npz --resume x --chains 4"), 2, &["--limit"]);
+    bad(&folder, &format!("{start} -o p.npz --resume x.checkpoint"), 1, &["x.checkpoint"]);
+    assert!(!folder.join("p.npz").exists());
     assert!(!folder.join("m.safetensors").exists() && !folder.join("s.xyz").exists());
 
     good(&folder, "train water.xyz -o m.safetensors --config small.toml --steps 50 --device cpu -q");

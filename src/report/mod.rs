@@ -1,5 +1,6 @@
 //! What the user reads: tables of figures and the inspection of a data set.
 
+mod equilibration;
 mod inspection;
 mod inspection_text;
 mod labels;
@@ -9,6 +10,7 @@ use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 use crate::dataset::elements::symbol;
 use crate::metrics::{Evaluation, Figures};
 
+pub use equilibration::equilibration_table;
 pub use inspection::{inspect, ForceCheck, Inspection, SymmetrySummary};
 
 /// The figures of an evaluation as a table: figure, samples, the reference's own floor, what it is.

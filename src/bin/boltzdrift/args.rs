@@ -1,6 +1,6 @@
 //! Options that several commands share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::{self, Dataset, FrameSlice, ReadOptions};
 use boltzdrift::units::{parse_quantity, UnitSystem, TEMPERATURE};
@@ -85,10 +85,29 @@ pub fn distinct(output: &Path, other: &Path, role: &str) -> Result<()> {
     Err(Error::usage(format!("{}: this is {role}; give another name for the output", output.display())))
 }
 
+/// A temperature as `500K`, in kelvin.
+///
+/// # Errors
+/// [`Error::Usage`] where it has no unit or is not positive.
+pub fn temperature(text: &str) -> Result<f64> {
+    let kelvin = parse_quantity(text, TEMPERATURE)?;
+    if kelvin > 0.0 {
+        return Ok(kelvin);
+    }
+    Err(Error::usage(format!("temperature '{text}' is not positive")))
+}
+
+/// Where the checkpoint of an output is kept unless the user says otherwise.
+pub fn beside(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".checkpoint");
+    PathBuf::from(name)
+}
+
 /// Fails now, not after minutes of work, where the output cannot be written.
 ///
 /// # Errors
-/// [`Error::Usage`] for a folder, [`Error::Io`] where nothing can be written beside it.
+/// [`Error::Usage`] for a folder, [`Error::Io`] where its folder cannot be written in.
 pub fn check_writable(path: &Path) -> Result<()> {
     if path.is_dir() {
         return Err(Error::usage(format!(
@@ -100,16 +119,4 @@ pub fn check_writable(path: &Path) -> Result<()> {
     tempfile::NamedTempFile::new_in(folder)
         .map(|_| ())
         .map_err(|error| Error::io(path, "cannot write in this folder", error))
-}
-
-/// A temperature as `500K`, in kelvin.
-///
-/// # Errors
-/// [`Error::Usage`] where it has no unit or is not positive.
-pub fn temperature(text: &str) -> Result<f64> {
-    let kelvin = parse_quantity(text, TEMPERATURE)?;
-    if kelvin > 0.0 {
-        return Ok(kelvin);
-    }
-    Err(Error::usage(format!("temperature '{text}' is not positive")))
 }

@@ -1,6 +1,7 @@
 //! The command line: a thin skin over the library.
 
 mod args;
+mod equilibrate;
 mod evaluate;
 #[cfg(feature = "train")]
 mod fit;
@@ -39,6 +40,8 @@ enum Command {
     /// Fit a force field to the forces of a trajectory.
     #[cfg(feature = "train")]
     Fit(fit::Fit),
+    /// Equilibrate states at a temperature from a trajectory's frames and a potential.
+    Equilibrate(Box<equilibrate::Equilibrate>),
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
     Train(train::Train),
@@ -67,6 +70,7 @@ fn run(cli: Cli) -> Result<()> {
     let quiet = cli.quiet;
     match cli.command {
         Command::Inspect(command) => command.run(quiet),
+        Command::Equilibrate(command) => command.run(quiet),
         #[cfg(feature = "train")]
         Command::Fit(command) => command.run(quiet),
         #[cfg(feature = "train")]

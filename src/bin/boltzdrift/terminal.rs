@@ -115,7 +115,6 @@ impl Bar {
     }
 
     /// A few words beside the bar.
-    #[cfg(feature = "train")]
     pub fn note(&self, text: String) {
         if let Bar(Some(bar)) = self {
             bar.set_message(text);

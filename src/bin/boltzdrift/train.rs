@@ -1,6 +1,6 @@
 //! `boltzdrift train`: a sampler from a trajectory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use boltzdrift::dataset::Dataset;
 use boltzdrift::metrics::{self, Ensemble};
@@ -10,7 +10,7 @@ use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
-use crate::args::{check_writable, distinct, temperature, Reading};
+use crate::args::{beside, check_writable, distinct, temperature, Reading};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Samples drawn after training for the figures in the sampler's record.
@@ -166,12 +166,6 @@ impl Train {
             ..Overrides::default()
         }))
     }
-}
-
-fn beside(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
-    name.push(".checkpoint");
-    PathBuf::from(name)
 }
 
 fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {

@@ -1,0 +1,237 @@
+//! `boltzdrift equilibrate`: states at a temperature from frames and a potential.
+
+use std::path::PathBuf;
+
+use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
+use boltzdrift::equilibrate::{Checkpoint, Continue, Equilibration, Ladder, Phase, Pool, Progress, Settings};
+use boltzdrift::potential::Spec;
+use boltzdrift::units::{parse_quantity, TIME};
+use boltzdrift::{report, Error, Result};
+use clap::Args;
+
+use crate::args::{beside, check_writable, distinct, temperature, Reading};
+use crate::terminal::{interrupted, say, Bar};
+
+/// Equilibrate states by Monte Carlo until they prove to have forgotten where they began. A checkpoint is kept
+/// beside the output until the states are written.
+#[derive(Args)]
+pub struct Equilibrate {
+    /// The trajectory whose frames the chains start from.
+    trajectory: PathBuf,
+    /// Where to write the states; .npz keeps energies and forces.
+    #[arg(short, long, value_name = "POOL")]
+    output: PathBuf,
+    /// The potential, as gdml:FILE.
+    #[arg(long, value_name = "SPEC")]
+    potential: String,
+    /// Temperature of the states, for example 500K.
+    #[arg(long, value_name = "T", required_unless_present = "resume")]
+    temperature: Option<String>,
+    /// How many states.
+    #[arg(short = 'n', long = "number", value_name = "N")]
+    number: Option<usize>,
+    /// Chains side by side.
+    #[arg(long, value_name = "N")]
+    chains: Option<usize>,
+    /// Seed of starts and noise.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Least effective sample size of the energy and of every dihedral.
+    #[arg(long, value_name = "N")]
+    effective: Option<f64>,
+    /// Largest split-R-hat of the same that counts as converged.
+    #[arg(long, value_name = "R")]
+    r_hat: Option<f64>,
+    /// A ladder of temperatures for stuck dihedrals: auto, on or off.
+    #[arg(long, value_name = "WHEN")]
+    ladder: Option<String>,
+    /// The ladder's highest temperature over the asked one.
+    #[arg(long, value_name = "RATIO")]
+    hottest: Option<f64>,
+    /// Mean leapfrog steps of a proposal.
+    #[arg(long, value_name = "N")]
+    leapfrog: Option<usize>,
+    /// Time step to begin with, for example 1fs; the warm-up finds its own.
+    #[arg(long, value_name = "DT")]
+    time_step: Option<String>,
+    /// Iterations of the warm-up.
+    #[arg(long, value_name = "N")]
+    warmup: Option<usize>,
+    /// The most evaluations of one frame by the potential.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Write the states also where the limit is reached before they have converged; the report says so.
+    #[arg(long)]
+    accept_unconverged: bool,
+    /// Go on from a checkpoint, with its settings; only --limit and --accept-unconverged may be given with it.
+    #[arg(long, value_name = "CHECKPOINT")]
+    resume: Option<PathBuf>,
+    /// Where to keep the checkpoint; beside the output where absent.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Iterations between checkpoints.
+    #[arg(long, default_value_t = 100, value_name = "N")]
+    checkpoint_every: u64,
+    /// Write the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Equilibrate {
+    pub fn run(&self, quiet: bool) -> Result<()> {
+        let spec = Spec::parse(&self.potential)?;
+        let settings = self.settings()?;
+        let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
+        self.check_outputs(&spec, &kept)?;
+        let checkpoint = self.resume.as_deref().map(Checkpoint::load).transpose()?;
+        let mut potential = spec.open()?;
+        let data = self.reading.read(&self.trajectory, false, quiet)?;
+        for warning in &data.source.warnings {
+            log::warn!("{warning}");
+        }
+        let mut run = match (&checkpoint, settings) {
+            (Some(checkpoint), _) => {
+                let mut run = Equilibration::resume(&data, checkpoint)?;
+                let limit = self.limit.unwrap_or(checkpoint.settings().most_evaluations);
+                run.extend(limit, self.accept_unconverged || checkpoint.settings().accept_unconverged)?;
+                run
+            }
+            (None, Some(settings)) => Equilibration::new(&data, settings)?,
+            (None, None) => return Err(Error::usage("give --temperature, for example 500K")),
+        };
+        // What cannot be written is refused now, not after minutes of work.
+        drop(Writer::create(&self.output, &write_options(&data, run.settings().frames))?);
+        let bar = Bar::new(quiet, "equilibrating", "evaluations");
+        let pool = run.run(potential.as_mut(), Some((&kept, self.checkpoint_every)), &mut |progress| {
+            bar.set(progress.evaluations, Some(progress.most_evaluations));
+            bar.note(describe(&progress));
+            if interrupted() {
+                Continue::Stop
+            } else {
+                Continue::Yes
+            }
+        })?;
+        bar.done();
+        self.write(&data, &pool)?;
+        if kept.exists() {
+            std::fs::remove_file(&kept)
+                .map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
+        }
+        if quiet {
+            return Ok(());
+        }
+        say(&format!(
+            "{}\n{} states in {}",
+            report::equilibration_table(&pool.report),
+            pool.energies.len(),
+            self.output.display()
+        ))
+    }
+
+    fn write(&self, data: &Dataset, pool: &Pool) -> Result<()> {
+        let mut writer = Writer::create(&self.output, &write_options(data, pool.energies.len()))?;
+        writer.write(pool.positions.view(), None, Some(pool.energies.view()), Some(pool.forces.view()))?;
+        writer.finish()?;
+        match &self.report {
+            Some(path) => pool.report.save(path),
+            None => Ok(()),
+        }
+    }
+
+    /// The settings of a new run; none for a resumed one, which has its own.
+    fn settings(&self) -> Result<Option<Settings>> {
+        let given = self.temperature.is_some()
+            || self.number.is_some()
+            || self.chains.is_some()
+            || self.seed.is_some()
+            || self.effective.is_some()
+            || self.r_hat.is_some()
+            || self.ladder.is_some()
+            || self.hottest.is_some()
+            || self.leapfrog.is_some()
+            || self.time_step.is_some()
+            || self.warmup.is_some();
+        if self.resume.is_some() {
+            if given {
+                return Err(Error::usage(
+                    "--resume goes on with the checkpoint's settings; give only --limit and --accept-unconverged \
+                     with it",
+                ));
+            }
+            return Ok(None);
+        }
+        let Some(kelvin) = &self.temperature else { return Ok(None) };
+        let base = Settings::at(temperature(kelvin)?);
+        let settings = Settings {
+            frames: self.number.unwrap_or(base.frames),
+            chains: self.chains.unwrap_or(base.chains),
+            seed: self.seed.unwrap_or(base.seed),
+            effective: self.effective.unwrap_or(base.effective),
+            r_hat: self.r_hat.unwrap_or(base.r_hat),
+            ladder: self.ladder.as_deref().map_or(Ok(base.ladder), str::parse::<Ladder>)?,
+            hottest: self.hottest.unwrap_or(base.hottest),
+            leapfrog: self.leapfrog.unwrap_or(base.leapfrog),
+            time_step: self
+                .time_step
+                .as_deref()
+                .map_or(Ok(base.time_step), |text| parse_quantity(text, TIME))?,
+            warmup: self.warmup.unwrap_or(base.warmup),
+            most_evaluations: self.limit.unwrap_or(base.most_evaluations),
+            accept_unconverged: self.accept_unconverged,
+            ..base
+        };
+        settings.check()?;
+        Ok(Some(settings))
+    }
+
+    fn check_outputs(&self, spec: &Spec, kept: &PathBuf) -> Result<()> {
+        let mut written = vec![&self.output, kept];
+        written.extend(&self.report);
+        for (k, output) in written.iter().enumerate() {
+            distinct(output, &self.trajectory, "the trajectory itself")?;
+            if let Spec::Gdml(file) = spec {
+                distinct(output, file, "the potential")?;
+            }
+            for other in &written[..k] {
+                distinct(output, other, "another output of this command")?;
+            }
+            if let Some(resumed) = self.resume.as_ref().filter(|_| *output != kept) {
+                distinct(output, resumed, "the checkpoint")?;
+            }
+            check_writable(output)?;
+        }
+        if self.resume.is_none() && kept.exists() {
+            return Err(Error::usage(format!(
+                "{} is left from an earlier run; go on with --resume {}, or remove it",
+                kept.display(),
+                kept.display()
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn write_options(data: &Dataset, frames: usize) -> WriteOptions {
+    WriteOptions {
+        format: None,
+        species: data.species.clone(),
+        masses: data.masses.clone(),
+        cell: None,
+        velocities: false,
+        frames_expected: Some(frames),
+    }
+}
+
+fn describe(progress: &Progress) -> String {
+    let phase = match progress.phase {
+        Phase::Warmup => "warm-up",
+        Phase::Production => "production",
+    };
+    let worst = match &progress.worst {
+        Some((name, r_hat)) => format!(", {name} R-hat {r_hat:.3}"),
+        None => String::new(),
+    };
+    format!("{phase} {}, accepted {:.0} %{worst}", progress.iteration, 100.0 * progress.acceptance)
+}
