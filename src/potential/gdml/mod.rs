@@ -19,8 +19,10 @@ use crate::{Error, Result};
 
 /// Frames that one thread takes at a time.
 const FRAMES: usize = 4 * LANES;
-/// How far a state may leave the range of a descriptor, in parts of that range on either side.
-const MARGIN: f64 = 0.25;
+/// How far a state may leave the range of a descriptor: in parts of that range, and at least in parts of the mean
+/// descriptor (a bond's range grows with the square root of the temperature, and a short window is often cold).
+const MARGIN: f64 = 0.5;
+const LEAST_MARGIN: f64 = 0.15;
 
 /// What a force field is made of, in kcal/mol and angstrom.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +154,7 @@ impl Gdml {
     }
 
     /// The region in which it may be trusted: every inverse distance within the range of the training frames
-    /// under all permutations, widened by a quarter of that range on either side.
+    /// under all permutations, widened on either side by half that range, or 15 % of its middle if that is more.
     ///
     /// # Errors
     /// As [`Region::new`].
@@ -166,7 +168,7 @@ impl Gdml {
         let ranges = self.pairs.iter().enumerate().map(|(k, &(i, j))| {
             let images = self.parts.orders.iter().map(|order| own[order[k]]);
             let (low, high) = images.fold((f64::INFINITY, 0.0_f64), |(a, b), (c, d)| (a.min(c), b.max(d)));
-            let margin = MARGIN * (high - low);
+            let margin = (MARGIN * (high - low)).max(LEAST_MARGIN * 0.5 * (low + high));
             // Half the lowest is twice the longest distance: a bound for molecules that hardly move.
             (i, j, (low - margin).max(0.5 * low), high + margin)
         });
