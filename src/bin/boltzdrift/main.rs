@@ -3,6 +3,8 @@
 mod args;
 mod evaluate;
 mod inspect;
+#[cfg(feature = "train")]
+mod readings;
 mod sample;
 mod terminal;
 #[cfg(feature = "train")]

@@ -11,6 +11,7 @@ use boltzdrift::{Error, Result};
 use clap::Args;
 
 use crate::args::{distinct, temperature, Reading};
+use crate::readings;
 use crate::terminal::{interrupted, say, Bar};
 
 /// Samples drawn after training for the figures in the sampler's record.
@@ -103,6 +104,7 @@ impl Train {
         for warning in &data.source.warnings {
             log::warn!("{warning}");
         }
+        readings::before_training(&data, settings.temperature, quiet)?;
         let mut trainer = match &checkpoint {
             None => Trainer::new(&data, settings, device)?,
             Some(checkpoint) => Trainer::resume(&data, checkpoint, device)?,
