@@ -24,8 +24,8 @@ pub struct WorkCheck {
     pub step: f64,
     /// Root mean square of that difference less the work `-(F1 + F2)/2 . dx` (trapezoid), kcal/mol.
     pub residual: f64,
-    /// The residual that right forces could leave: a fifth of what the change of the forces over a step is
-    /// worth, and the rounding of the energies, kcal/mol.
+    /// The residual that right forces could leave: three tenths of what the change of the forces over a step
+    /// is worth, and the rounding of the energies, kcal/mol.
     pub limit: f64,
 }
 
@@ -40,10 +40,10 @@ pub struct EnergyDrift {
     pub spread: f64,
 }
 
-/// Largest part of the steps' work that the change of the forces may make up for the steps to count as small.
+/// Largest change of the forces over a step, relative, for the steps to count as small; independent frames have 1.4.
 const SMALL_STEP: f64 = 0.7;
 /// Share of that change which right forces may leave unexplained: the trapezoid is exact but for anharmonicity.
-const UNEXPLAINED: f64 = 0.2;
+const UNEXPLAINED: f64 = 0.3;
 /// Digits that energies are taken to have: those of single precision.
 const DIGITS: f64 = 2e-7;
 
@@ -79,20 +79,22 @@ pub(super) fn work_check(
     if frames < 3 {
         return None;
     }
-    let [mut step, mut residual, mut change, mut work] = [0.0; 4];
+    let [mut step, mut residual, mut change, mut moved, mut force] = [0.0; 5];
     for frame in 1..frames {
-        let [mut mean, mut difference] = [0.0; 2];
+        let mut mean = 0.0;
         for atom in 0..atoms {
             let dx = sub(at(positions, frame, atom), at(positions, frame - 1, atom));
             let (before, after) = (at(forces, frame - 1, atom), at(forces, frame, atom));
             mean -= 0.5 * (dot(before, dx) + dot(after, dx));
-            difference += 0.5 * (dot(after, dx) - dot(before, dx));
+            let turn = sub(after, before);
+            // Atom by atom: like errors, these add up as squares.
+            change += (0.5 * dot(turn, dx)).powi(2);
+            moved += dot(turn, turn);
+            force += dot(after, after);
         }
         let rise = energies[frame] - energies[frame - 1];
         step += rise * rise;
         residual += (rise - mean).powi(2);
-        change += difference * difference;
-        work += mean * mean;
     }
     let root = |sum: f64| (sum / (frames - 1) as f64).sqrt();
     let largest = energies.iter().fold(0.0_f64, |most, energy| most.max(energy.abs()));
@@ -101,7 +103,7 @@ pub(super) fn work_check(
         residual: root(residual),
         limit: UNEXPLAINED * root(change) + DIGITS * largest + 1e-3,
     };
-    (change <= SMALL_STEP * SMALL_STEP * work && check.residual.is_finite()).then_some(check)
+    (moved <= SMALL_STEP * SMALL_STEP * force && check.residual.is_finite()).then_some(check)
 }
 
 /// First third against last third of energies (N) in order of time; none for fewer than 30 frames.

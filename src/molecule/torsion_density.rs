@@ -196,7 +196,11 @@ mod tests {
             for b in 0..CELLS {
                 for c in 0..CELLS {
                     let phi = [middle(a), middle(b), middle(c)];
-                    let energy: f64 = terms.iter().zip(&coefficients).map(|(t, f)| f * t.value(&phi)).sum();
+                    let energy: f64 = terms
+                        .iter()
+                        .zip(&coefficients)
+                        .map(|(t, f)| f * t.value(ndarray::aview1(&phi)))
+                        .sum();
                     let weight = (-energy / 0.9).exp();
                     single[c] += weight;
                     pair[[a, b]] += weight;

@@ -3,7 +3,7 @@
 //! F(phi) is a sum of cos k phi_d and sin k phi_d, k = 1..3, and for coupled torsions d, e of the products of
 //! these. Every torque is a slope of the same F: `<tau_d | phi> = -dF/dphi_d`.
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ArrayView1};
 
 use super::least_squares::solve;
 
@@ -47,13 +47,13 @@ impl Wave {
 pub(super) struct Term(pub Wave, pub Option<Wave>);
 
 impl Term {
-    pub fn value(&self, phi: &[f64]) -> f64 {
+    pub fn value(&self, phi: ArrayView1<f64>) -> f64 {
         let wave = |wave: &Wave| wave.value(phi[wave.torsion]);
         wave(&self.0) * self.1.as_ref().map_or(1.0, wave)
     }
 
     /// d / d phi_torsion.
-    fn slope(&self, phi: &[f64], torsion: usize) -> f64 {
+    fn slope(&self, phi: ArrayView1<f64>, torsion: usize) -> f64 {
         let value = |wave: &Wave| wave.value(phi[wave.torsion]);
         let slope = |wave: &Wave| wave.slope(phi[wave.torsion]);
         match (&self.0, &self.1) {
@@ -88,10 +88,7 @@ pub(super) fn terms(
         let frames = images[0].phi.nrows();
         let (mut mean_square, mut square) = (0.0, 0.0);
         for frame in 0..frames {
-            let values = images.iter().map(|image| {
-                // Rows of a standard layout are slices.
-                image.phi.row(frame).to_slice().map_or(0.0, |phi| term.value(phi))
-            });
+            let values = images.iter().map(|image| term.value(image.phi.row(frame)));
             let (sum, squares) = values.fold((0.0, 0.0), |(a, b), x| (a + x, b + x * x));
             mean_square += (sum / images.len() as f64).powi(2);
             square += squares / images.len() as f64;
@@ -131,7 +128,6 @@ pub(super) fn fit(images: &[Image], terms: &[Term]) -> Option<Array1<f64>> {
                 .collect();
             let mut rows = Array2::zeros((torque.len(), involved.len()));
             for (frame, phi) in image.phi.rows().into_iter().enumerate() {
-                let phi = phi.to_slice()?;
                 for (column, &t) in involved.iter().enumerate() {
                     rows[[frame, column]] = terms[t].slope(phi, torsion);
                 }
