@@ -18,6 +18,8 @@
 extern crate openblas_src as _;
 
 pub mod c_api;
+#[cfg(feature = "train")]
+pub mod calibrate;
 pub mod dataset;
 #[cfg(feature = "train")]
 pub mod drift;

@@ -35,6 +35,7 @@ fn model() -> Model {
             data_digest: String::new(),
             data_frames: 0,
             figures: serde_json::Value::Null,
+            calibration: serde_json::Value::Null,
         },
         layers: vec![layer(4, 8), layer(8, 9)],
         origin: vec![0.0, 0.0, 0.0, 0.96, 0.0, 0.0, -0.24, 0.93, 0.0],

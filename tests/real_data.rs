@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use boltzdrift::dataset::{elements, Dataset, Source};
 use boltzdrift::metrics::{evaluate, Ensemble, Options};
+use boltzdrift::molecule::bonds::Bonds;
+use boltzdrift::molecule::mean_force::torsional_weights;
+use boltzdrift::molecule::symmetry::SymmetryGroup;
 use boltzdrift::report::{evaluation_table, inspect};
 use ndarray::{Array3, Axis};
 
@@ -59,6 +62,13 @@ fn ethanol_at_500_kelvin_is_at_643() {
     let reading = found.thermometer.configurational.unwrap();
     assert!((reading.kelvin - 643.0).abs() < 3.0 * reading.error, "{reading:?}");
     assert!(found.warnings.iter().any(|warning| warning.contains("3N = 27")));
+    assert_eq!(found.warnings.len(), 1, "{:?}", found.warnings);
+    for one in &found.thermometer.classes {
+        let reading = one.temperature.unwrap();
+        assert!((reading.kelvin - 643.0).abs() < 3.0 * reading.error, "{one:?}");
+    }
+    let spread = found.thermometer.energy_spread.unwrap().temperature;
+    assert!((spread.kelvin - 643.0).abs() < 0.1 * 643.0, "{spread:?}");
     assert_eq!(found.symmetry.unwrap().order, 6);
     assert_eq!(found.formula, "C2H6O");
 }
@@ -81,6 +91,57 @@ fn a_biased_window_against_the_whole_run() {
     let samples = Ensemble { species: &ETHANOL, positions: positions.view(), energies: None };
     evaluate(&samples, &(&data).into(), &Options::default()).unwrap();
     eprintln!("20,000 samples against 11,605 frames: {:.2} s", start.elapsed().as_secs_f64());
+}
+
+#[test]
+fn a_cold_window_is_called_one() {
+    let Some(data) = read("ethanol_first2000.npz", &ETHANOL) else { return };
+    let found = inspect(&data, None).unwrap();
+    assert!(
+        found.warnings.iter().any(|warning| warning.contains("not equilibrated")),
+        "{:?}",
+        found.warnings
+    );
+    // In time order, 0.5 fs apart: the energies are the work of the forces.
+    let work = found.thermometer.work.unwrap();
+    assert!(work.residual < work.limit && work.residual < 0.05 * work.step, "{work:?}");
+}
+
+#[test]
+fn mean_force_repairs_the_hydroxyl_of_an_early_window() {
+    let Some(data) = read("ethanol_reference.npz", &ETHANOL) else { return };
+    let mut npz = npyz::npz::NpzArchive::open(&data.source.path).unwrap();
+    let index: Vec<i64> =
+        npz.by_name("index").unwrap().unwrap().data::<i64>().unwrap().map(Result::unwrap).collect();
+    let early: Vec<usize> = (0..index.len()).filter(|&k| (0..30_000).contains(&index[k])).collect();
+    assert_eq!(early.len(), 516);
+    let window = data.subset(&early).unwrap();
+    let bonds = Bonds::from_mean_distances(&window.species, window.positions.view()).unwrap();
+    let group = SymmetryGroup::find(&window.species, window.positions.view(), &bonds).unwrap();
+    for (set, kelvin) in [(&window, 643.0), (&data, 643.0)] {
+        let start = Instant::now();
+        let found = torsional_weights(set, &bonds, Some(&group), kelvin).unwrap();
+        eprintln!(
+            "{} frames: effective {:.3}, capped {}, coupled {:?}, {:.2} s",
+            set.len(),
+            found.effective,
+            found.capped,
+            found.coupled,
+            start.elapsed().as_secs_f64()
+        );
+        for one in &found.dihedrals {
+            eprintln!("{one:?}");
+        }
+        let hydroxyl = found.dihedrals.iter().find(|one| one.atoms.contains(&8)).unwrap();
+        if set.len() == 516 {
+            // The whole run counts 0.30; 516 frames carry a few hundredths of error.
+            assert!((hydroxyl.in_data[0] - 0.12).abs() < 0.01, "{hydroxyl:?}");
+            assert!((hydroxyl.weighted[0] - 0.33).abs() < 0.05, "{hydroxyl:?}");
+            assert!(found.effective > 0.6, "{}", found.effective);
+        } else {
+            assert!((hydroxyl.weighted[0] - 0.33).abs() < 0.05 && found.effective > 0.9, "{hydroxyl:?}");
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Two atoms are bonded where their mean distance is below this times the sum of their covalent radii.
 pub const BOND_FACTOR: f64 = 1.25;
 /// An angle whose mean is above this (160 degrees) counts as linear: no dihedral is defined over it.
-const LINEAR: f64 = 160.0 / 180.0 * std::f64::consts::PI;
+pub(super) const LINEAR: f64 = 160.0 / 180.0 * std::f64::consts::PI;
 
 /// Which atoms are bonded to which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,12 +1,23 @@
 //! One molecule's geometry: pair distances, their Jacobian and feature forces, bonds, dihedrals,
-//! symmetry, and the configurational thermometer.
+//! symmetry, the configurational thermometer, and the mean force of torsions.
 
 pub mod bonds;
+pub mod correlation;
 pub mod dihedral;
+mod energy_checks;
 pub mod features;
+pub mod force_check;
+mod least_squares;
+pub mod mean_force;
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod springs;
 pub mod symmetry;
 pub mod thermometer;
+mod thermometer_classes;
 mod thermometer_warnings;
+mod torsion;
+mod torsion_density;
+mod torsion_series;
 pub(crate) mod vector;

@@ -3,28 +3,40 @@
 //! Hypervirial theorem: `<v . (-F)> = kT <div v>` for any vector field v. With `v = (r - <r>) u` on one atom of
 //! a bond (u its direction), `div v = 1 + 2 (r - <r>) / r`. Numerator and denominator are summed over both
 //! ends of every bond. It reads; it never sets a temperature.
+//!
+//! Errors are those of the linearized ratio: of the mean of `numerator - kT denominator`, by blocking
+//! ([`standard_error`]), so that they respect the correlation of frames in order of time.
 
 use ndarray::{Array1, ArrayView3};
 use serde::Serialize;
 
-use super::bonds::Bonds;
-use super::vector::{between, dot, norm};
+use super::bonds::{Bonds, LINEAR};
+use super::correlation::{standard_error, Correlated};
+use super::energy_checks::{energy_drift, energy_spread, work_check};
+pub use super::energy_checks::{EnergyDrift, EnergySpread, WorkCheck};
+use super::force_check::ForceCheck;
+use super::thermometer_classes::classes;
+pub use super::thermometer_classes::{ClassTemperature, ModeClass};
+use super::thermometer_warnings::warnings;
+use super::vector::{angle, between, dot, norm};
 use crate::dataset::Dataset;
 use crate::units::{BOLTZMANN, ENERGY_TO_KINETIC};
 use crate::{Error, Result};
 
-/// Blocks of consecutive frames for the standard error, as in the reference.
-const BLOCKS: usize = 20;
 /// Relative width below which a bond counts as held at its length by a constraint.
 const RIGID: f64 = 2e-3;
 
-/// A temperature with the standard error of its block averages, kelvin.
+/// A temperature with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Temperature {
     /// The temperature in K.
     pub kelvin: f64,
-    /// Its standard error in K over up to 20 blocks of consecutive frames.
+    /// Its standard error in K, by blocking.
     pub error: f64,
+    /// Correlation length of what was averaged, in frames: 1 for independent frames.
+    pub correlation: f64,
+    /// Independent stretches in the window: frames over correlation length. Below 20 the error itself is unsure.
+    pub stretches: f64,
 }
 
 /// What one bond alone reads.
@@ -60,14 +72,30 @@ pub struct Thermometer {
     pub configurational: Option<Temperature>,
     /// The same, bond by bond.
     pub bonds: Vec<BondTemperature>,
+    /// The readings of stretches, bends and torsions apart; empty without forces.
+    pub classes: Vec<ClassTemperature>,
     /// The reading from velocities, where there are any.
     pub kinetic: Option<Kinetic>,
+    /// A rough reading from the spread of the energies, where there are any.
+    pub energy_spread: Option<EnergySpread>,
+    /// Change of the mean energy over the window.
+    pub energy_drift: Option<EnergyDrift>,
+    /// Energies against the work of the forces, where the frames follow each other in small steps.
+    pub work: Option<WorkCheck>,
+    /// Net force and torque.
+    #[serde(skip)]
+    pub force_check: Option<ForceCheck>,
     /// Things the user should know, one line each.
     pub warnings: Vec<String>,
 }
 
 /// Per-frame numerator and denominator of the hypervirial identity over both ends of one bond.
-fn bond_terms(positions: &ArrayView3<f64>, forces: &ArrayView3<f64>, i: usize, j: usize) -> [Array1<f64>; 3] {
+pub(super) fn bond_terms(
+    positions: &ArrayView3<f64>,
+    forces: &ArrayView3<f64>,
+    i: usize,
+    j: usize,
+) -> [Array1<f64>; 3] {
     let frames = positions.dim().0;
     let lengths = Array1::from_shape_fn(frames, |frame| norm(between(positions, frame, i, j)));
     let mean = lengths.sum() / frames as f64;
@@ -81,26 +109,18 @@ fn bond_terms(positions: &ArrayView3<f64>, forces: &ArrayView3<f64>, i: usize, j
     [numerator, denominator, lengths]
 }
 
-/// Ratio of means over kB, with the block standard error.
-fn ratio(numerator: &Array1<f64>, denominator: &Array1<f64>) -> Temperature {
-    let frames = numerator.len();
-    let blocks = BLOCKS.min(frames);
-    let read = |from: usize, to: usize| {
-        let slice = ndarray::s![from..to];
-        numerator.slice(slice).sum() / denominator.slice(slice).sum() / BOLTZMANN
-    };
-    // As numpy.array_split: the first blocks are one longer.
-    let (size, longer) = (frames / blocks, frames % blocks);
-    let mut start = 0;
-    let mut readings = Vec::with_capacity(blocks);
-    for block in 0..blocks {
-        let end = start + size + usize::from(block < longer);
-        readings.push(read(start, end));
-        start = end;
+/// Ratio of means over kB, with the standard error of its linearization.
+pub(super) fn ratio(numerator: &Array1<f64>, denominator: &Array1<f64>) -> Temperature {
+    let frames = numerator.len() as f64;
+    let quotient = numerator.sum() / denominator.sum();
+    let residual: Vec<f64> = numerator.iter().zip(denominator).map(|(n, d)| n - quotient * d).collect();
+    let Correlated { error, correlation, .. } = standard_error(&residual);
+    Temperature {
+        kelvin: quotient / BOLTZMANN,
+        error: error / (denominator.sum() / frames).abs() / BOLTZMANN,
+        correlation,
+        stretches: frames / correlation,
     }
-    let mean = readings.iter().sum::<f64>() / blocks as f64;
-    let variance = readings.iter().map(|t| (t - mean).powi(2)).sum::<f64>() / (blocks as f64 - 1.0);
-    Temperature { kelvin: read(0, frames), error: (variance / blocks as f64).sqrt() }
 }
 
 /// Configurational temperature of frames (N, n, 3), angstrom and kcal/mol/angstrom, and that of every bond.
@@ -202,26 +222,50 @@ pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
     if let Some(asked) = asked.filter(|asked| !(asked.is_finite() && *asked > 0.0)) {
         return Err(Error::usage(format!("temperature {asked} K; give a positive number")));
     }
-    let bonds = Bonds::from_mean_distances(&dataset.species, dataset.positions.view())?;
-    let mut found =
-        Thermometer { asked, configurational: None, bonds: Vec::new(), kinetic: None, warnings: Vec::new() };
-    let frames = dataset.positions.dim().0;
-    match &dataset.forces {
-        Some(forces) if frames >= 2 && !bonds.pairs.is_empty() => {
-            let (total, each) = configurational_temperature(dataset.positions.view(), forces.view(), &bonds)?;
+    let positions = dataset.positions.view();
+    let bonds = Bonds::from_mean_distances(&dataset.species, positions)?;
+    let mut found = Thermometer {
+        asked,
+        configurational: None,
+        bonds: Vec::new(),
+        classes: Vec::new(),
+        kinetic: None,
+        energy_spread: None,
+        energy_drift: None,
+        work: None,
+        force_check: None,
+        warnings: Vec::new(),
+    };
+    let frames = positions.dim().0;
+    if let Some(forces) = dataset.forces.as_ref().map(|forces| forces.view()) {
+        found.force_check = Some(ForceCheck::new(positions, forces, &dataset.masses));
+        if frames >= 2 && !bonds.pairs.is_empty() {
+            let (total, each) = configurational_temperature(positions, forces, &bonds)?;
             found.configurational = Some(total);
+            found.classes = classes(&dataset.species, &positions, &forces, &bonds, &each);
             found.bonds = each;
         }
-        Some(_) => found.warnings.push(
-            "the configurational temperature needs two frames and one bond; it was not measured".into(),
-        ),
-        None => found.warnings.push("no forces: the configurational temperature was not measured".into()),
+        found.work = dataset.energies.as_ref().and_then(|e| work_check(&positions, &forces, e));
     }
     if let Some(velocities) = dataset.velocities.as_ref().filter(|_| frames >= 2) {
         found.kinetic = Some(kinetic_temperature(velocities.view(), &dataset.masses)?);
     }
-    found.warnings.extend(super::thermometer_warnings::warnings(&found, frames, dataset.species.len()));
+    if let Some(energies) = &dataset.energies {
+        found.energy_spread = energy_spread(energies, vibrations(&bonds, &positions));
+        found.energy_drift = energy_drift(energies);
+    }
+    found.warnings = warnings(&found, dataset);
     Ok(found)
+}
+
+/// Vibrations of a molecule: 3N - 6, or 3N - 5 where it is linear.
+fn vibrations(bonds: &Bonds, positions: &ArrayView3<f64>) -> usize {
+    let frames = positions.dim().0;
+    let straight = |triple: &[usize; 3]| {
+        (0..frames).map(|frame| angle(positions, frame, *triple)).sum::<f64>() > LINEAR * frames as f64
+    };
+    let whole = if bonds.angles().iter().all(straight) { 5 } else { 6 };
+    (3 * bonds.atoms()).saturating_sub(whole)
 }
 
 /// Whether a bond is held at its length.

@@ -6,27 +6,15 @@ use serde::Serialize;
 use super::formula;
 use crate::dataset::Dataset;
 use crate::molecule::bonds::Bonds;
+use crate::molecule::force_check::ForceCheck;
 use crate::molecule::symmetry::SymmetryGroup;
 use crate::molecule::thermometer::{assess, Thermometer};
 use crate::molecule::vector::{at, cross, dot, norm, sub, Vector};
 use crate::Result;
 
-/// Net force or torque over the forces themselves, above which the forces are not a lone molecule's.
-const NET_LIMIT: f64 = 0.01;
 /// Root mean square distance from a line or plane, over the size of the molecule, below which frames count as
 /// linear or planar (thermal bending of carbon dioxide at 500 K: 0.05).
 const FLAT: f64 = 0.08;
-
-/// Net force and torque of the frames; both vanish for an isolated molecule.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct ForceCheck {
-    /// Mean length of the force on an atom, kcal/mol/angstrom.
-    pub mean_force: f64,
-    /// Root mean square of the net force on a frame, kcal/mol/angstrom.
-    pub net_force: f64,
-    /// Root mean square of the net torque about the centroid, kcal/mol.
-    pub net_torque: f64,
-}
 
 /// The symmetry group in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -108,10 +96,6 @@ pub fn inspect(dataset: &Dataset, asked_temperature: Option<f64>) -> Result<Insp
     };
     let thermometer = assess(dataset, asked_temperature)?;
     warnings.extend(thermometer.warnings.iter().cloned());
-    let force_check = dataset.forces.as_ref().map(|forces| check_forces(positions, forces.view()));
-    if let Some(check) = force_check {
-        warnings.extend(force_warnings(&check, dataset.source.periodic));
-    }
     if dataset.source.periodic {
         warnings.push(
             "the file has a periodic cell: the sampler learns the molecule alone, as if in vacuum".into(),
@@ -136,55 +120,10 @@ pub fn inspect(dataset: &Dataset, asked_temperature: Option<f64>) -> Result<Insp
         bonds: bonds.pairs,
         symmetry,
         shape: shape(positions),
+        force_check: thermometer.force_check,
         thermometer,
-        force_check,
         warnings,
     })
-}
-
-/// Root mean square net force and torque about the centroid.
-fn check_forces(positions: ArrayView3<f64>, forces: ArrayView3<f64>) -> ForceCheck {
-    let (frames, atoms, _) = positions.dim();
-    let (mut length, mut net, mut torque) = (0.0, 0.0, 0.0);
-    for frame in 0..frames {
-        let center: [f64; 3] = std::array::from_fn(|k| {
-            (0..atoms).map(|atom| positions[[frame, atom, k]]).sum::<f64>() / atoms as f64
-        });
-        let (mut sum, mut turn) = ([0.0; 3], [0.0; 3]);
-        for atom in 0..atoms {
-            let force = at(&forces, frame, atom);
-            let moment = cross(sub(at(&positions, frame, atom), center), force);
-            length += norm(force);
-            for k in 0..3 {
-                sum[k] += force[k];
-                turn[k] += moment[k];
-            }
-        }
-        net += norm(sum).powi(2);
-        torque += norm(turn).powi(2);
-    }
-    let count = frames as f64;
-    ForceCheck {
-        mean_force: length / (count * atoms as f64),
-        net_force: (net / count).sqrt(),
-        net_torque: (torque / count).sqrt(),
-    }
-}
-
-fn force_warnings(check: &ForceCheck, periodic: bool) -> Option<String> {
-    if check.mean_force == 0.0 {
-        return Some("every force is zero: the file declares forces it does not hold".into());
-    }
-    let (force, torque) = (check.net_force / check.mean_force, check.net_torque / check.mean_force);
-    if force <= NET_LIMIT && torque <= 3.0 * NET_LIMIT {
-        return None;
-    }
-    let who = if periodic { "surroundings in the cell" } else { "another molecule or an outer field" };
-    Some(format!(
-        "the forces do not sum to zero (net force {:.2}, net torque {:.2}, mean force {:.1}): thermostat noise \
-         (fix langevin adds it to dumped forces), constraints, rough forces, or {who}",
-        check.net_force, check.net_torque, check.mean_force
-    ))
 }
 
 /// Whether the frames are linear or planar but for thermal motion.

@@ -45,6 +45,57 @@ impl Inspection {
             parts.join("; ")
         }
     }
+
+    /// Readings by class, the window, and the rough ones from energies.
+    fn thermometer_lines(&self) -> Vec<(&'static str, String)> {
+        let found = &self.thermometer;
+        let mut lines = Vec::new();
+        for one in &found.classes {
+            let text = match (&one.temperature, &one.why) {
+                (Some(reading), _) => format!(
+                    "{:.0} +- {:.0} K from {} {}",
+                    reading.kelvin,
+                    reading.error,
+                    one.modes,
+                    one.class.name()
+                ),
+                (None, why) => {
+                    format!("no reading from {}: {}", one.class.name(), why.as_deref().unwrap_or("unknown"))
+                }
+            };
+            lines.push(("", text));
+        }
+        if let Some(spread) = found.energy_spread {
+            let reading = spread.temperature;
+            lines.push((
+                "",
+                format!(
+                    "{:.0} +- {:.0} K from the spread of the energies (rough: harmonic with {} vibrations; anharmonic \
+                     molecules read 10 to 20 % off)",
+                    reading.kelvin, reading.error, spread.vibrations
+                ),
+            ));
+        }
+        if let Some(reading) = found.configurational {
+            lines.push((
+                "window",
+                format!(
+                    "stretches are correlated over {:.1} frames; {:.0} independent stretches of time",
+                    reading.correlation, reading.stretches
+                ),
+            ));
+        }
+        if let Some(work) = found.work {
+            lines.push((
+                "work",
+                format!(
+                    "energy from frame to frame {:.3} kcal/mol, {:.3} unexplained by the forces (limit {:.3})",
+                    work.step, work.residual, work.limit
+                ),
+            ));
+        }
+        lines
+    }
 }
 
 impl fmt::Display for Inspection {
@@ -77,6 +128,9 @@ impl fmt::Display for Inspection {
         );
         line("symmetry", symmetry)?;
         line("temperature", self.temperatures())?;
+        for (name, text) in self.thermometer_lines() {
+            line(name, text)?;
+        }
         if let Some(check) = self.force_check {
             line(
                 "forces",

@@ -10,8 +10,9 @@ use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 use crate::dataset::elements::symbol;
 use crate::metrics::{Evaluation, Figures};
 
+pub use crate::molecule::force_check::ForceCheck;
 pub use equilibration::equilibration_table;
-pub use inspection::{inspect, ForceCheck, Inspection, SymmetrySummary};
+pub use inspection::{inspect, Inspection, SymmetrySummary};
 
 /// The figures of an evaluation as a table: figure, samples, the reference's own floor, what it is.
 pub fn evaluation_table(evaluation: &Evaluation) -> String {

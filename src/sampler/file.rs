@@ -69,6 +69,9 @@ pub struct Record {
     pub data_frames: usize,
     /// Quality figures measured after training, against the training frames.
     pub figures: serde_json::Value,
+    /// How the training frames were made from the data (fit, equilibration, weights); null where they are the data.
+    #[serde(default)]
+    pub calibration: serde_json::Value,
 }
 
 /// A sampler as it stands in its file.
@@ -315,6 +318,7 @@ mod tests {
                 data_digest: "00".into(),
                 data_frames: 1,
                 figures: serde_json::json!({}),
+                calibration: serde_json::Value::Null,
             },
             layers: vec![layer(4, 8), layer(8, 8), layer(8, 9)],
             origin: vec![0.0, 0.0, 0.0, 0.96, 0.0, 0.0, -0.24, 0.93, 0.0],

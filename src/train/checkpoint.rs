@@ -32,6 +32,9 @@ pub struct State {
     pub settings: Settings,
     /// Digest of its data.
     pub data_digest: String,
+    /// Digest of the weights of the frames, where the run has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights_digest: Option<String>,
     /// Steps done.
     pub step: usize,
     /// Seconds spent in them.
@@ -62,9 +65,24 @@ impl Checkpoint {
     ) -> Self {
         let digest = digest(&tensors);
         Checkpoint {
-            state: State { version: VERSION, settings, data_digest, step, seconds, losses, digest },
+            state: State {
+                version: VERSION,
+                settings,
+                data_digest,
+                weights_digest: None,
+                step,
+                seconds,
+                losses,
+                digest,
+            },
             tensors,
         }
+    }
+
+    /// The same for a run whose frames have weights of this digest.
+    pub fn with_weights(mut self, digest: Option<String>) -> Self {
+        self.state.weights_digest = digest;
+        self
     }
 
     /// Writes through a temporary file.

@@ -6,6 +6,7 @@
 mod adam;
 pub mod checkpoint;
 pub mod device;
+pub mod draw;
 pub mod objective;
 pub mod settings;
 
@@ -17,6 +18,7 @@ use tch::{Kind, Tensor};
 
 use adam::Adam;
 use checkpoint::Checkpoint;
+use draw::{spread, Weights};
 use objective::{KernelDrift, Objective, Sliced};
 pub use settings::{Method, Overrides, Settings};
 
@@ -75,6 +77,8 @@ pub struct Trainer {
     sum: Tensor,
     device: tch::Device,
     record: Record,
+    /// Digest of the weights of the frames, where they have any.
+    weights: Option<String>,
 }
 
 impl Trainer {
@@ -84,6 +88,20 @@ impl Trainer {
     /// [`Error::Usage`] for too few frames or a molecule of one atom or of several fragments;
     /// [`Error::Unsupported`] for a symmetry group too large to list.
     pub fn new(dataset: &Dataset, settings: Settings, device: tch::Device) -> Result<Self> {
+        Trainer::weighted(dataset, settings, device, None)
+    }
+
+    /// The same with one weight per frame, (N), not negative, of any sum: batches, widths and whitening are those
+    /// of the weighted frames. Without weights every bit is as from [`Trainer::new`].
+    ///
+    /// # Errors
+    /// As [`Trainer::new`]; [`Error::Usage`] where there is not one finite, non-negative weight per frame.
+    pub fn weighted(
+        dataset: &Dataset,
+        settings: Settings,
+        device: tch::Device,
+        weights: Option<&[f64]>,
+    ) -> Result<Self> {
         let (frames, atoms, _) = dataset.positions.dim();
         let file = dataset.source.path.display();
         if frames < FEWEST_FRAMES {
@@ -109,15 +127,19 @@ impl Trainer {
         }
         let centers = dataset.positions.mean_axis(Axis(1)).ok_or_else(|| Error::usage("no atoms"))?;
         let centered = &dataset.positions - &centers.insert_axis(Axis(1));
-        let count = centered.len() as f64;
-        let mean = centered.sum() / count;
-        let scale = (centered.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt();
+        let weights = weights.map(|weights| Weights::new(weights, frames)).transpose()?;
+        let weights = weights.as_ref();
+        let flat = centered.view().into_shape_with_order((frames, 3 * atoms));
+        let flat = flat.map_err(|error| Error::Numeric(error.to_string()))?;
+        let scale = spread(&flat, weights);
         // The sliced drift starts at a real frame: a network near zero is then a molecule already.
         let (origin, objective) = if settings.method == Method::Sliced {
-            let origin = centered.index_axis(Axis(0), frames / 2).iter().copied().collect();
-            (origin, Objective::Sliced(Sliced::new(dataset, &quads, &settings, device)?))
+            let start = weights.map_or(frames / 2, |weights| weights.frame(0.5));
+            let origin = centered.index_axis(Axis(0), start).iter().copied().collect();
+            (origin, Objective::Sliced(Sliced::new(dataset, &quads, &settings, weights, device)?))
         } else {
-            (vec![0.0; 3 * atoms], Objective::Kernel(KernelDrift::new(dataset, scale, &settings, device)?))
+            let kernel = KernelDrift::new(dataset, scale, &settings, weights, device)?;
+            (vec![0.0; 3 * atoms], Objective::Kernel(kernel))
         };
         let generator =
             Generator::new(settings.noise, settings.width, settings.depth, 3 * atoms, settings.seed, device)?;
@@ -142,6 +164,7 @@ impl Trainer {
             data_digest: dataset.source.digest.clone(),
             data_frames: frames,
             figures: serde_json::Value::Null,
+            calibration: serde_json::Value::Null,
         };
         Ok(Trainer {
             average: generator.flat().f_mul_scalar(1.0)?,
@@ -158,6 +181,7 @@ impl Trainer {
             device,
             record,
             settings,
+            weights: weights.map(|weights| weights.digest().to_owned()),
         })
     }
 
@@ -166,6 +190,19 @@ impl Trainer {
     /// # Errors
     /// [`Error::Usage`] where the checkpoint belongs to other data or another molecule.
     pub fn resume(dataset: &Dataset, checkpoint: &Checkpoint, device: tch::Device) -> Result<Self> {
+        Trainer::resume_weighted(dataset, checkpoint, device, None)
+    }
+
+    /// Goes on from a checkpoint of the same data and the same weights of the frames.
+    ///
+    /// # Errors
+    /// As [`Trainer::resume`]; [`Error::Usage`] where the run was started with other weights, or with none.
+    pub fn resume_weighted(
+        dataset: &Dataset,
+        checkpoint: &Checkpoint,
+        device: tch::Device,
+        weights: Option<&[f64]>,
+    ) -> Result<Self> {
         let state = &checkpoint.state;
         if state.data_digest != dataset.source.digest {
             return Err(Error::usage(format!(
@@ -174,7 +211,15 @@ impl Trainer {
                 dataset.source.path.display()
             )));
         }
-        let mut trainer = Trainer::new(dataset, state.settings.clone(), device)?;
+        let mut trainer = Trainer::weighted(dataset, state.settings.clone(), device, weights)?;
+        if trainer.weights != state.weights_digest {
+            let started =
+                if state.weights_digest.is_some() { "with other weights" } else { "without weights" };
+            let started = if weights.is_none() { "with weights" } else { started };
+            return Err(Error::usage(format!(
+                "the checkpoint belongs to a run {started} of the frames; give the options it was started with"
+            )));
+        }
         let size = trainer.generator.parameters();
         if state.step > state.settings.steps || checkpoint.tensors.iter().any(|t| t.len() != size) {
             return Err(Error::usage(
@@ -323,7 +368,8 @@ impl Trainer {
             self.seconds,
             self.losses.clone(),
             tensors,
-        ))
+        )
+        .with_weights(self.weights.clone()))
     }
 
     /// The sampler as it stands, without quality figures.

@@ -5,6 +5,7 @@ use ndarray_linalg::{Eigh, UPLO};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use super::draw::{covariance, indices, mean, Weights};
 use super::settings::Settings;
 use crate::dataset::Dataset;
 use crate::drift::features::{torsion, PairDistances};
@@ -57,11 +58,6 @@ fn single(values: impl Iterator<Item = f64>, shape: &[i64], device: Device) -> R
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(device)?)
 }
 
-fn indices(stream: &mut Stream, end: usize, count: usize, device: Device) -> Result<Tensor> {
-    let index: Vec<i64> = (0..count).map(|_| stream.below(end) as i64).collect();
-    Ok(Tensor::f_from_slice(&index)?.f_to_device(device)?)
-}
-
 /// Data and projections of the sliced drift.
 #[derive(Debug)]
 pub struct Sliced {
@@ -77,19 +73,26 @@ pub struct Sliced {
     lines: usize,
     torsion_lines: usize,
     batch: usize,
+    weights: Option<Weights>,
 }
 
 impl Sliced {
-    /// Prepares the data of a molecule with rotatable bonds `quads`.
+    /// Prepares the data of a molecule with rotatable bonds `quads`, drawn with `weights` where there are any.
     ///
     /// # Errors
     /// [`Error::Numeric`] where LAPACK fails; libtorch's own refusals.
-    pub fn new(dataset: &Dataset, quads: &[[usize; 4]], settings: &Settings, device: Device) -> Result<Self> {
+    pub fn new(
+        dataset: &Dataset,
+        quads: &[[usize; 4]],
+        settings: &Settings,
+        weights: Option<&Weights>,
+        device: Device,
+    ) -> Result<Self> {
         let y = distances(dataset.positions.view());
         let (frames, pairs) = y.dim();
-        let mean = y.mean_axis(Axis(0)).ok_or_else(|| Error::usage("no frames"))?;
+        let mean = mean(&y, weights)?;
         let centered = &y - &mean;
-        let covariance = centered.t().dot(&centered) / (frames as f64 - 1.0);
+        let covariance = covariance(&centered, weights);
         let width = covariance.diag().mapv(|v| v.sqrt().max(NARROWEST));
         let whiten = whitening(&covariance)?;
         let (p, n) = (pairs as i64, frames as i64);
@@ -110,13 +113,14 @@ impl Sliced {
             lines: settings.lines,
             torsion_lines: settings.torsion_lines,
             batch: settings.batch,
+            weights: weights.cloned(),
         })
     }
 
     fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
         let device = positions.device();
         let frames = self.data.size2()?.0 as usize;
-        let index = indices(stream, frames, self.batch, device)?;
+        let index = indices(stream, self.weights.as_ref(), frames, self.batch, device)?;
         let x = batch_last(positions)?;
         let dx = self.distances.apply(&x)?.f_sub(&self.mean)?;
         let dy = self.data.f_index_select(0, &index)?.f_transpose(0, 1)?.f_contiguous()?;
@@ -173,18 +177,25 @@ pub struct KernelDrift {
     force: Option<Tensor>,
     field: Field,
     positives: usize,
+    weights: Option<Weights>,
 }
 
 impl KernelDrift {
-    /// Prepares the data; `scale` is the length unit in angstrom.
+    /// Prepares the data, drawn with `weights` where there are any; `scale` is the length unit in angstrom.
     ///
     /// # Errors
     /// [`Error::Usage`] where the method needs forces and there are none, or all frames are alike.
-    pub fn new(dataset: &Dataset, scale: f64, settings: &Settings, device: Device) -> Result<Self> {
+    pub fn new(
+        dataset: &Dataset,
+        scale: f64,
+        settings: &Settings,
+        weights: Option<&Weights>,
+        device: Device,
+    ) -> Result<Self> {
         let y = distances(dataset.positions.view()) / scale;
         let tau = match settings.tau {
             Some(tau) => tau,
-            None => median_distance(&y, settings.seed)?,
+            None => median_distance(&y, settings.seed, weights)?,
         };
         let (n, p) = (y.nrows() as i64, y.ncols() as i64);
         let (mut force, mut force_norm) = (None, 1.0);
@@ -197,7 +208,10 @@ impl KernelDrift {
                 ))
             })?;
             let g = feature_forces(dataset.positions.view(), forces.view(), settings.projection())? * scale;
-            force_norm = g.rows().into_iter().map(norm).sum::<f64>() / g.nrows() as f64;
+            force_norm = match weights {
+                None => g.rows().into_iter().map(norm).sum::<f64>() / g.nrows() as f64,
+                Some(weights) => weights.mean(g.rows().into_iter().map(norm)),
+            };
             if force_norm <= 0.0 {
                 return Err(Error::Numeric("all feature forces are zero; check the force columns".into()));
             }
@@ -216,6 +230,7 @@ impl KernelDrift {
                 normalization: Normalization::Scaled { force_norm },
             },
             positives: settings.positives,
+            weights: weights.cloned(),
         })
     }
 
@@ -226,7 +241,7 @@ impl KernelDrift {
 
     fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
         let frames = self.data.size2()?.0 as usize;
-        let index = indices(stream, frames, self.positives, positions.device())?;
+        let index = indices(stream, self.weights.as_ref(), frames, self.positives, positions.device())?;
         let x = self.distances.apply(&batch_last(positions)?)?.f_transpose(0, 1)?.f_contiguous()?;
         let target = tch::no_grad(|| -> Result<Tensor> {
             let at = x.f_detach()?;
@@ -244,9 +259,13 @@ fn norm(row: ArrayView1<f64>) -> f64 {
 }
 
 /// Median distance between frames in feature space (the paper's heuristic for tau), over all pairs of at
-/// most 1000 random frames.
-fn median_distance(y: &Array2<f64>, seed: u64) -> Result<f64> {
-    let chosen = Stream::new(seed, Purpose::Data, 0).distinct(y.nrows(), MEDIAN_FRAMES);
+/// most 1000 random frames, drawn with the weights where there are any.
+fn median_distance(y: &Array2<f64>, seed: u64, weights: Option<&Weights>) -> Result<f64> {
+    let mut stream = Stream::new(seed, Purpose::Data, 0);
+    let chosen = match weights {
+        None => stream.distinct(y.nrows(), MEDIAN_FRAMES),
+        Some(weights) => (0..MEDIAN_FRAMES).map(|_| weights.frame(stream.uniform())).collect(),
+    };
     let mut all: Vec<f64> = (0..chosen.len())
         .into_par_iter()
         .flat_map_iter(|a| {

@@ -224,7 +224,8 @@ fn write_options(data: &Dataset, frames: usize) -> WriteOptions {
     }
 }
 
-fn describe(progress: &Progress) -> String {
+/// Where an equilibration is, for the progress bar.
+pub fn describe(progress: &Progress) -> String {
     let phase = match progress.phase {
         Phase::Warmup => "warm-up",
         Phase::Production => "production",

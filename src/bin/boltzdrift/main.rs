@@ -1,11 +1,15 @@
 //! The command line: a thin skin over the library.
 
 mod args;
+#[cfg(feature = "train")]
+mod debias;
 mod equilibrate;
 mod evaluate;
 #[cfg(feature = "train")]
 mod fit;
 mod inspect;
+#[cfg(feature = "train")]
+mod readings;
 mod sample;
 mod terminal;
 #[cfg(feature = "train")]
@@ -44,7 +48,7 @@ enum Command {
     Equilibrate(Box<equilibrate::Equilibrate>),
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
-    Train(train::Train),
+    Train(Box<train::Train>),
     /// Draw equilibrated structures from a sampler.
     Sample(sample::Sample),
     /// Compare structures with a reference trajectory.

@@ -6,11 +6,13 @@ use boltzdrift::dataset::Dataset;
 use boltzdrift::metrics::{self, Ensemble};
 use boltzdrift::sampler::Sampler;
 use boltzdrift::train::checkpoint::Checkpoint;
-use boltzdrift::train::{device, Continue, Method, Overrides, Settings, Trainer};
+use boltzdrift::train::{device, draw, Continue, Method, Overrides, Settings, Trainer};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
 use crate::args::{beside, check_writable, distinct, temperature, Reading};
+use crate::debias::{Debias, Prepared};
+use crate::readings;
 use crate::terminal::{interrupted, say, Bar};
 
 /// Samples drawn after training for the figures in the sampler's record.
@@ -58,6 +60,8 @@ pub struct Train {
     #[arg(long, default_value_t = 1000, value_name = "N")]
     checkpoint_every: usize,
     #[command(flatten)]
+    debias: Debias,
+    #[command(flatten)]
     reading: Reading,
 }
 
@@ -75,6 +79,7 @@ impl Train {
             }
             Some(checkpoint) => checkpoint.state.settings.clone(),
         };
+        self.debias.check(settings.temperature, &self.output)?;
         let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
         for written in [&self.output, &kept] {
             distinct(written, &self.trajectory, "the trajectory itself")?;
@@ -99,13 +104,19 @@ impl Train {
         if let Some(threads) = threads {
             device::use_threads(threads);
         }
-        let data = self.reading.read(&self.trajectory, settings.method.needs_forces(), quiet)?;
+        let need_forces = settings.method.needs_forces() || self.debias.needs_forces();
+        let data = self.reading.read(&self.trajectory, need_forces, quiet)?;
         for warning in &data.source.warnings {
             log::warn!("{warning}");
         }
+        readings::before_training(&data, settings.temperature, quiet)?;
+        let kelvin = settings.temperature.unwrap_or(f64::NAN);
+        let Prepared { data, weights, record } =
+            self.debias.prepare(data, kelvin, settings.seed, &self.output, quiet)?;
+        let weights = weights.as_deref();
         let mut trainer = match &checkpoint {
-            None => Trainer::new(&data, settings, device)?,
-            Some(checkpoint) => Trainer::resume(&data, checkpoint, device)?,
+            None => Trainer::weighted(&data, settings, device, weights)?,
+            Some(checkpoint) => Trainer::resume_weighted(&data, checkpoint, device, weights)?,
         };
         if !quiet {
             say(&describe(&data, &trainer, &said))?;
@@ -125,7 +136,10 @@ impl Train {
         let sampler = Sampler::new(model.clone())?;
         let samples = sampler.sample(trainer.settings().seed, 0, FIGURE_SAMPLES)?;
         let ours = Ensemble { species: &data.species, positions: samples.view(), energies: None };
-        let figures = metrics::evaluate(&ours, &Ensemble::from(&data), &metrics::Options::default())?;
+        // With weights, the frames the training has seen: drawn as it draws them.
+        let seen = weights.map(|weights| draw::resample(&data, weights, trainer.settings().seed)).transpose()?;
+        let seen = seen.as_ref().unwrap_or(&data);
+        let figures = metrics::evaluate(&ours, &Ensemble::from(seen), &metrics::Options::default())?;
         let summary = format!(
             "against the training frames (their own halves in brackets): TVD {:.4} ({:.4}), pair TVD {:.4} ({:.4}), \
              W2 {:.4} ({:.4}) angstrom",
@@ -138,6 +152,7 @@ impl Train {
         );
         model.record.figures =
             serde_json::to_value(&figures).map_err(|error| Error::Numeric(error.to_string()))?;
+        model.record.calibration = record;
         model.save(&self.output)?;
         if kept.exists() {
             std::fs::remove_file(&kept)

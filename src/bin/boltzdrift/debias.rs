@@ -1,0 +1,270 @@
+//! `train --debias`: the frames a training learns from, made Boltzmann first.
+
+use std::path::{Path, PathBuf};
+
+use boltzdrift::calibrate::{self, file_digest, Made, Stages};
+use boltzdrift::dataset::Dataset;
+use boltzdrift::equilibrate::{self, Continue};
+use boltzdrift::fit;
+use boltzdrift::molecule::bonds::Bonds;
+use boltzdrift::molecule::mean_force::torsional_weights;
+use boltzdrift::molecule::symmetry::SymmetryGroup;
+use boltzdrift::potential::{Potential, Spec};
+use boltzdrift::{Error, Result};
+use clap::{Args, ValueEnum};
+use serde_json::{json, Value};
+
+use crate::args::distinct;
+use crate::terminal::{interrupted, say, Bar};
+
+/// Where the bias of a short window is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Kind {
+    /// Nowhere: learn the frames as they are.
+    #[default]
+    None,
+    /// Fit a force field to the forces and equilibrate with it.
+    Fit,
+    /// Equilibrate with the potential of --potential.
+    Potential,
+    /// Weigh frames by the mean force on their torsions.
+    Torsion,
+}
+
+/// How to make the frames Boltzmann before training.
+#[derive(Args)]
+#[command(next_help_heading = "Equilibration before training")]
+pub struct Debias {
+    /// Learn equilibrated states at --temperature instead of the frames.
+    #[arg(long, value_enum, default_value_t)]
+    debias: Kind,
+    /// The potential of --debias potential, as gdml:FILE.
+    #[arg(long, value_name = "SPEC")]
+    potential: Option<String>,
+    /// Frames that --debias fit learns from.
+    #[arg(long, value_name = "N")]
+    fit_frames: Option<usize>,
+    /// Equilibrate with a fit whatever its errors are.
+    #[arg(long)]
+    accept_fit: bool,
+    /// States to equilibrate and learn from.
+    #[arg(long, value_name = "N")]
+    pool: Option<usize>,
+    /// Folder for the fit and the equilibrated states, used again where their inputs are the same; MODEL.stages
+    /// where absent.
+    #[arg(long, value_name = "FOLDER")]
+    stages: Option<PathBuf>,
+}
+
+/// What to learn from.
+pub struct Prepared {
+    /// Frames.
+    pub data: Dataset,
+    /// One weight per frame, where they have any.
+    pub weights: Option<Vec<f64>>,
+    /// How they came about, for the sampler's record.
+    pub record: Value,
+}
+
+impl Debias {
+    /// Whether anything is to be done.
+    pub fn wanted(&self) -> bool {
+        self.debias != Kind::None
+    }
+
+    /// Whether the frames must have forces.
+    pub fn needs_forces(&self) -> bool {
+        matches!(self.debias, Kind::Fit | Kind::Torsion)
+    }
+
+    /// Refuses options that do not go together, before anything is read.
+    pub fn check(&self, kelvin: Option<f64>, output: &Path) -> Result<()> {
+        let only = |given: bool, option: &str, kinds: &[Kind]| {
+            if !given || kinds.contains(&self.debias) {
+                return Ok(());
+            }
+            let names: Vec<String> = kinds
+                .iter()
+                .filter_map(|kind| kind.to_possible_value())
+                .map(|value| format!("--debias {}", value.get_name()))
+                .collect();
+            Err(Error::usage(format!("{option} is for {}; add it or leave {option} out", names.join(" or "))))
+        };
+        only(self.potential.is_some(), "--potential", &[Kind::Potential])?;
+        only(self.fit_frames.is_some(), "--fit-frames", &[Kind::Fit])?;
+        only(self.accept_fit, "--accept-fit", &[Kind::Fit])?;
+        only(self.pool.is_some(), "--pool", &[Kind::Fit, Kind::Potential])?;
+        only(self.stages.is_some(), "--stages", &[Kind::Fit, Kind::Potential])?;
+        if self.debias == Kind::Potential && self.potential.is_none() {
+            return Err(Error::usage("--debias potential needs the potential: --potential gdml:FILE"));
+        }
+        if let Some(Spec::Gdml(file)) = self.potential.as_deref().map(Spec::parse).transpose()? {
+            distinct(output, &file, "the potential")?;
+        }
+        if self.wanted() && kelvin.is_none() {
+            return Err(Error::usage(
+                "--debias needs the temperature the sampler shall have: --temperature 500K ('inspect' reads that of the \
+                 frames)",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Does what was asked, stage by stage.
+    pub fn prepare(&self, data: Dataset, kelvin: f64, seed: u64, output: &Path, quiet: bool) -> Result<Prepared> {
+        match self.debias {
+            Kind::None => Ok(Prepared { data, weights: None, record: Value::Null }),
+            Kind::Torsion => weigh(data, kelvin, quiet),
+            Kind::Fit | Kind::Potential => self.equilibrated(&data, kelvin, seed, output, quiet),
+        }
+    }
+
+    fn equilibrated(
+        &self,
+        data: &Dataset,
+        kelvin: f64,
+        seed: u64,
+        output: &Path,
+        quiet: bool,
+    ) -> Result<Prepared> {
+        let folder = self.stages.clone().unwrap_or_else(|| {
+            let mut name = output.as_os_str().to_owned();
+            name.push(".stages");
+            PathBuf::from(name)
+        });
+        let stages = Stages::open(&folder)?;
+        let mut fitted = Value::Null;
+        let (mut potential, identity): (Box<dyn Potential>, String) = match &self.potential {
+            Some(spec) => {
+                let spec = Spec::parse(spec)?;
+                let identity = match &spec {
+                    Spec::Gdml(file) => file_digest(file)?,
+                    // A kind this program does not know yet has no digest: its name must do.
+                    _ => format!("{spec:?}"),
+                };
+                (spec.open()?, identity)
+            }
+            None => {
+                let field = self.fitted(data, &stages, quiet)?;
+                if let Err(refusal) = calibrate::check_fit(&field.report, kelvin) {
+                    if !self.accept_fit {
+                        return Err(refusal);
+                    }
+                    log::warn!("taken because of --accept-fit: {refusal}");
+                }
+                fitted = field.report;
+                (Box::new(field.value), file_digest(&field.path)?)
+            }
+        };
+        let pool = self.pooled(data, potential.as_mut(), &identity, (kelvin, seed), &stages, quiet)?;
+        if self.debias == Kind::Fit {
+            if let Err(refusal) = calibrate::check_pool(&pool.value, &pool.report, kelvin) {
+                if !self.accept_fit {
+                    return Err(refusal);
+                }
+                log::warn!("taken because of --accept-fit: {refusal}");
+            }
+        }
+        let record = json!({
+            "debias": if self.debias == Kind::Fit { "fit" } else { "potential" },
+            "data_digest": data.source.digest,
+            "data_frames": data.len(),
+            "fit": fitted,
+            "equilibration": pool.report,
+        });
+        Ok(Prepared { data: pool.value, weights: None, record })
+    }
+
+    fn fitted(
+        &self,
+        data: &Dataset,
+        stages: &Stages,
+        quiet: bool,
+    ) -> Result<Made<boltzdrift::potential::Gdml>> {
+        let base = fit::Settings::default();
+        let settings = fit::Settings { frames: self.fit_frames.unwrap_or(base.frames), ..base };
+        let made = calibrate::force_field(data, &settings, stages, &mut |step| {
+            crate::fit::report_progress(&step, quiet)
+        })?;
+        if !quiet {
+            let report: fit::Report = serde_json::from_value(made.report.clone())
+                .map_err(|error| Error::Numeric(format!("{}: {error}; remove it", made.path.display())))?;
+            let from = if made.cached { "kept in" } else { "written to" };
+            say(&format!("fit ({from} {}): {}", made.path.display(), crate::fit::describe(&report)))?;
+        }
+        Ok(made)
+    }
+
+    fn pooled(
+        &self,
+        data: &Dataset,
+        potential: &mut dyn Potential,
+        identity: &str,
+        (kelvin, seed): (f64, u64),
+        stages: &Stages,
+        quiet: bool,
+    ) -> Result<Made<Dataset>> {
+        let base = equilibrate::Settings::at(kelvin);
+        let settings =
+            equilibrate::Settings { seed, frames: self.pool.unwrap_or(base.frames), ..base };
+        settings.check()?;
+        let bar = Bar::new(quiet, "equilibrating", "evaluations");
+        let made = calibrate::pool(data, potential, identity, &settings, stages, &mut |progress| {
+            bar.set(progress.evaluations, Some(progress.most_evaluations));
+            bar.note(crate::equilibrate::describe(&progress));
+            if interrupted() {
+                Continue::Stop
+            } else {
+                Continue::Yes
+            }
+        })?;
+        bar.done();
+        for warning in made.report["warnings"].as_array().into_iter().flatten() {
+            log::warn!("{}", warning.as_str().unwrap_or_default());
+        }
+        if !quiet {
+            let number = |name: &str| made.report[name].as_f64().unwrap_or(f64::NAN);
+            let from = if made.cached { "kept in" } else { "written to" };
+            say(&format!(
+                "equilibrated states ({from} {}): {} at {kelvin} K, {:.0} evaluations, {:.0} a second, {:.0} % accepted, \
+                 energy {:.2} +- {:.2} kcal/mol",
+                made.path.display(),
+                made.value.len(),
+                number("evaluations"),
+                number("evaluations_per_second"),
+                100.0 * number("acceptance"),
+                number("mean_energy"),
+                number("energy_width")
+            ))?;
+        }
+        Ok(made)
+    }
+}
+
+fn weigh(data: Dataset, kelvin: f64, quiet: bool) -> Result<Prepared> {
+    let bonds = Bonds::from_mean_distances(&data.species, data.positions.view())?;
+    bonds.require_connected(&data.species)?;
+    let group = SymmetryGroup::find(&data.species, data.positions.view(), &bonds)?;
+    let found = torsional_weights(&data, &bonds, Some(&group), kelvin)?;
+    for one in &found.dihedrals {
+        let name = one.atoms.map(|atom| atom.to_string()).join("-");
+        match &one.left_alone {
+            Some(why) => log::warn!("dihedral {name} is left as it is: {why}"),
+            None if !quiet => say(&format!(
+                "dihedral {name}: trans {:.3} in the frames, {:.3} by the mean force, {:.3} weighted",
+                one.in_data[0], one.by_mean_force[0], one.weighted[0]
+            ))?,
+            None => (),
+        }
+    }
+    if !quiet {
+        say(&format!("weights by mean force: {:.0} % of the frames count", 100.0 * found.effective))?;
+    }
+    let record = json!({
+        "debias": "torsion",
+        "data_digest": data.source.digest,
+        "data_frames": data.len(),
+        "weights": &found,
+    });
+    Ok(Prepared { data, weights: Some(found.weights.to_vec()), record })
+}
