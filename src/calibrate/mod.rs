@@ -162,7 +162,8 @@ pub fn check_pool(pool: &Dataset, report: &Value, kelvin: f64) -> Result<()> {
     let count = |name: &str| report["decisions"][name].as_f64().unwrap_or(0.0);
     let proposals: f64 = ["accepted", "energy", "outside", "broken", "not_finite"].map(count).iter().sum();
     let outside = count("outside") / proposals.max(1.0);
-    let what_to_do = "the force field has holes: give more frames (--fit-frames), a longer trajectory, or the potential \
+    let what_to_do =
+        "the force field has holes: give more frames (--fit-frames), a longer trajectory, or the potential \
                       itself (--debias potential)";
     if !(WIDTHS.0..=WIDTHS.1).contains(&width) {
         return Err(Error::Numeric(format!(

@@ -78,10 +78,9 @@ impl Network {
 
     /// Outputs (rows, outputs) for inputs (rows, inputs).
     pub fn forward(&self, input: &[f32], rows: usize) -> Vec<f32> {
-        pulp::Arch::new().dispatch(|| self.forward_inlined(input, rows))
+        pulp::Arch::new().dispatch(Forward { network: self, input, rows })
     }
 
-    // Inlined into the dispatched closure so that it is compiled with the machine's vector instructions.
     #[inline(always)]
     fn forward_inlined(&self, input: &[f32], rows: usize) -> Vec<f32> {
         let mut x = input.to_vec();
@@ -104,6 +103,23 @@ impl Network {
             x = y;
         }
         x
+    }
+}
+
+/// One call, in a form that is compiled with the machine's vector instructions. (A closure would not be: it is a
+/// function of its own as soon as it is long, and every fused multiply-add in it a call of the C library.)
+struct Forward<'a> {
+    network: &'a Network,
+    input: &'a [f32],
+    rows: usize,
+}
+
+impl pulp::WithSimd for Forward<'_> {
+    type Output = Vec<f32>;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f32> {
+        self.network.forward_inlined(self.input, self.rows)
     }
 }
 

@@ -111,7 +111,14 @@ impl Debias {
     }
 
     /// Does what was asked, stage by stage.
-    pub fn prepare(&self, data: Dataset, kelvin: f64, seed: u64, output: &Path, quiet: bool) -> Result<Prepared> {
+    pub fn prepare(
+        &self,
+        data: Dataset,
+        kelvin: f64,
+        seed: u64,
+        output: &Path,
+        quiet: bool,
+    ) -> Result<Prepared> {
         match self.debias {
             Kind::None => Ok(Prepared { data, weights: None, record: Value::Null }),
             Kind::Torsion => weigh(data, kelvin, quiet),
@@ -205,8 +212,7 @@ impl Debias {
         quiet: bool,
     ) -> Result<Made<Dataset>> {
         let base = equilibrate::Settings::at(kelvin);
-        let settings =
-            equilibrate::Settings { seed, frames: self.pool.unwrap_or(base.frames), ..base };
+        let settings = equilibrate::Settings { seed, frames: self.pool.unwrap_or(base.frames), ..base };
         settings.check()?;
         let bar = Bar::new(quiet, "equilibrating", "evaluations");
         let made = calibrate::pool(data, potential, identity, &settings, stages, &mut |progress| {

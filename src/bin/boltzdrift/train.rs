@@ -137,7 +137,8 @@ impl Train {
         let samples = sampler.sample(trainer.settings().seed, 0, FIGURE_SAMPLES)?;
         let ours = Ensemble { species: &data.species, positions: samples.view(), energies: None };
         // With weights, the frames the training has seen: drawn as it draws them.
-        let seen = weights.map(|weights| draw::resample(&data, weights, trainer.settings().seed)).transpose()?;
+        let seen =
+            weights.map(|weights| draw::resample(&data, weights, trainer.settings().seed)).transpose()?;
         let seen = seen.as_ref().unwrap_or(&data);
         let figures = metrics::evaluate(&ours, &Ensemble::from(seen), &metrics::Options::default())?;
         let summary = format!(
