@@ -18,6 +18,7 @@ mod monitor;
 mod pool;
 mod refine;
 mod run;
+mod seeds;
 mod settings;
 mod store;
 
@@ -26,6 +27,7 @@ pub use hmc::Decisions;
 pub use pool::{LadderReport, Pool, Quantity, Report, Starts};
 pub use refine::{refine, RefineSettings, Refined};
 pub use run::Equilibration;
+pub use seeds::{seeds, Redrawn, Seeds};
 pub use settings::{Ladder, Settings};
 
 use serde::{Deserialize, Serialize};

@@ -11,11 +11,12 @@ pub mod velocities;
 
 use std::path::Path;
 
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
 pub use file::{Model, Record, FORMAT_VERSION};
 use network::Network;
+use noise::{Purpose, Stream};
 
 use crate::{Error, Result};
 
@@ -72,7 +73,7 @@ impl Sampler {
         let mut out = vec![0.0; size];
         out.par_chunks_mut(BLOCK * atoms * 3).enumerate().try_for_each(|(block, chunk)| {
             let start = first + (block * BLOCK) as u64;
-            self.fill(seed, start, chunk)
+            self.fill(seed, start, chunk, |index| Stream::new(seed, Purpose::Positions, index))
         })?;
         Array3::from_shape_vec((count, atoms, 3), out).map_err(|error| Error::Numeric(error.to_string()))
     }
@@ -102,15 +103,35 @@ impl Sampler {
         velocities::maxwell(masses, positions, temperature, seed, first)
     }
 
-    /// Fills whole samples from index `start` on; `out` holds (k, n, 3).
-    fn fill(&self, seed: u64, start: u64, out: &mut [f64]) -> Result<()> {
+    /// Another draw in place of sample `index`, (n, 3): `attempt` 0, 1, 2 ... give draws that are independent of
+    /// each other and of every sample. For callers that reject samples and still want as many as they asked for.
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`].
+    pub fn redraw(&self, seed: u64, index: u64, attempt: usize) -> Result<Array2<f64>> {
+        let atoms = self.model.record.species.len();
+        let mut out = vec![0.0; atoms * 3];
+        self.fill(seed, index, &mut out, |index| {
+            let mut stream = Stream::new(seed, Purpose::Redraw, index);
+            let mut noise = vec![0.0; self.model.record.network.noise];
+            for _ in 0..attempt {
+                stream.normals(&mut noise);
+                stream.below(self.model.record.symmetry.len());
+            }
+            stream
+        })?;
+        Array2::from_shape_vec((atoms, 3), out).map_err(|error| Error::Numeric(error.to_string()))
+    }
+
+    /// Fills whole samples from index `start` on, each from its stream; `out` holds (k, n, 3).
+    fn fill(&self, seed: u64, start: u64, out: &mut [f64], stream_of: impl Fn(u64) -> Stream) -> Result<()> {
         let record = &self.model.record;
         let (atoms, noise_size) = (record.species.len(), record.network.noise);
         let count = out.len() / (atoms * 3);
         let mut noise = vec![0.0_f32; count * noise_size];
         let mut choice = vec![0_usize; count];
         for (k, (row, choice)) in noise.chunks_exact_mut(noise_size).zip(&mut choice).enumerate() {
-            let mut stream = noise::Stream::new(seed, noise::Purpose::Positions, start + k as u64);
+            let mut stream = stream_of(start + k as u64);
             stream.normals(row);
             *choice = stream.below(record.symmetry.len());
         }

@@ -3,12 +3,62 @@
 use std::path::PathBuf;
 
 use boltzdrift::dataset::{WriteOptions, Writer};
+use boltzdrift::equilibrate::{seeds, Decisions, Redrawn, RefineSettings, Seeds};
+use boltzdrift::potential::{Potential, Spec};
 use boltzdrift::sampler::Sampler;
+use boltzdrift::units::{parse_quantity, TIME};
 use boltzdrift::{Error, Result};
 use clap::Args;
+use ndarray::{Array1, Array3};
 
 use crate::args::{distinct, temperature};
 use crate::terminal::{interrupted, say, Bar};
+
+/// What --refine does, and has done so far.
+struct Refinement {
+    potential: Box<dyn Potential>,
+    settings: RefineSettings,
+    redrawn: Redrawn,
+    decisions: Decisions,
+    before: Vec<f64>,
+    after: Vec<f64>,
+}
+
+impl Refinement {
+    /// Refined samples and their energies.
+    fn draw(&mut self, sampler: &Sampler, first: u64, count: usize) -> Result<(Array3<f64>, Array1<f64>)> {
+        self.settings.first = first;
+        let Seeds { refined, redrawn } = seeds(sampler, self.potential.as_mut(), &self.settings, count)?;
+        self.redrawn.add(&redrawn);
+        self.decisions.add(&refined.decisions);
+        self.before.extend(&refined.energies_before);
+        self.after.extend(&refined.energies_after);
+        Ok((refined.positions, refined.energies_after))
+    }
+
+    /// Energies before and after, and what was rejected.
+    fn summary(&self) -> String {
+        let points = |values: &[f64]| {
+            let mut sorted = values.to_vec();
+            sorted.sort_unstable_by(f64::total_cmp);
+            let at = |q: f64| sorted[((sorted.len() - 1) as f64 * q).round() as usize];
+            QUANTILES.map(|q| format!("{:.2}", at(q))).join(" / ")
+        };
+        let Redrawn { outside, broken, not_finite } = self.redrawn;
+        let steps = match self.settings.iterations {
+            0 => String::new(),
+            _ => format!(", {:.1} % of the steps accepted", 100.0 * self.decisions.acceptance()),
+        };
+        format!(
+            "energy at 5 / 50 / 95 %: {} before, {} after {} steps, kcal/mol{steps}\ndrawn again: {} ({outside} outside the \
+             potential's region, {broken} with a broken bond, {not_finite} without a finite energy)",
+            points(&self.before),
+            points(&self.after),
+            self.settings.iterations,
+            self.redrawn.total(),
+        )
+    }
+}
 
 /// Samples drawn and written at a time.
 const CHUNK: usize = 8192;
@@ -36,10 +86,27 @@ pub struct Sample {
     /// Temperature of the velocities, for example 500K; the sampler's own where absent.
     #[arg(long, value_name = "T")]
     temperature: Option<String>,
+    /// Refine every sample by this many hybrid Monte Carlo steps under --potential; 0 only draws again what is no
+    /// state of the molecule.
+    #[arg(long, value_name = "K")]
+    refine: Option<usize>,
+    /// The potential to refine with, as gdml:FILE.
+    #[arg(long, value_name = "SPEC")]
+    potential: Option<String>,
+    /// Time step of the refinement, for example 1fs.
+    #[arg(long, value_name = "DT")]
+    time_step: Option<String>,
     /// Format of the output, where the extension does not tell.
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
 }
+
+/// Mean leapfrog steps of a refinement step.
+const LEAPFROG: usize = 20;
+/// Time step of the refinement in fs, where none is given.
+const TIME_STEP: f64 = 1.0;
+/// Quantiles of the energy that are shown.
+const QUANTILES: [f64; 3] = [0.05, 0.5, 0.95];
 
 impl Sample {
     pub fn run(&self, quiet: bool) -> Result<()> {
@@ -48,17 +115,29 @@ impl Sample {
         }
         distinct(&self.output, &self.model, "the sampler itself")?;
         let sampler = Sampler::load(&self.model)?;
-        let kelvin = match (&self.temperature, self.velocities) {
-            (Some(_), false) => return Err(Error::usage("--temperature is for --velocities; add it or leave both out")),
-            (Some(text), true) => temperature(text)?,
-            (None, true) => sampler.record().temperature.ok_or_else(|| {
-                Error::usage(format!(
-                    "{}: the sampler records no temperature; say which one the velocities shall have: --temperature 500K",
-                    self.model.display()
-                ))
-            })?,
-            (None, false) => f64::NAN,
+        let mut refinement = self.refinement()?;
+        if self.temperature.is_some() && !self.velocities && refinement.is_none() {
+            return Err(Error::usage(
+                "--temperature is for --velocities and --refine; add one or leave it out",
+            ));
+        }
+        let kelvin = match &self.temperature {
+            Some(text) => Some(temperature(text)?),
+            None => sampler.record().temperature,
         };
+        let kelvin = match kelvin {
+            Some(kelvin) => kelvin,
+            None if !self.velocities && refinement.is_none() => f64::NAN,
+            None => {
+                return Err(Error::usage(format!(
+                    "{}: the sampler records no temperature; say which one it is for: --temperature 500K",
+                    self.model.display()
+                )))
+            }
+        };
+        if let Some(refinement) = &mut refinement {
+            refinement.settings.temperature = kelvin;
+        }
         self.first.checked_add(self.number as u64).ok_or_else(|| {
             Error::usage(format!(
                 "--first {} and -n {} go past the last sample index, {}",
@@ -83,12 +162,23 @@ impl Sample {
         while done < self.number {
             let count = CHUNK.min(self.number - done);
             let first = self.first + done as u64;
-            let positions = sampler.sample(self.seed, first, count)?;
+            let (positions, energies) = match &mut refinement {
+                Some(refinement) => {
+                    let (positions, energies) = refinement.draw(&sampler, first, count)?;
+                    (positions, Some(energies))
+                }
+                None => (sampler.sample(self.seed, first, count)?, None),
+            };
             let velocities = match self.velocities {
                 true => Some(sampler.velocities(self.seed, first, &positions, kelvin)?),
                 false => None,
             };
-            writer.write(positions.view(), velocities.as_ref().map(|v| v.view()), None, None)?;
+            writer.write(
+                positions.view(),
+                velocities.as_ref().map(|v| v.view()),
+                energies.as_ref().map(|e| e.view()),
+                None,
+            )?;
             done += count;
             bar.set(done as u64, Some(self.number as u64));
             if interrupted() {
@@ -101,8 +191,46 @@ impl Sample {
         writer.finish()?;
         bar.done();
         if !quiet {
+            if let Some(refinement) = &refinement {
+                say(&refinement.summary())?;
+            }
             say(&format!("{} samples of seed {} in {}", self.number, self.seed, self.output.display()))?;
         }
         Ok(())
+    }
+
+    /// What --refine asks for; its temperature is settled later.
+    fn refinement(&self) -> Result<Option<Refinement>> {
+        let Some(iterations) = self.refine else {
+            return match (&self.potential, &self.time_step) {
+                (None, None) => Ok(None),
+                _ => Err(Error::usage(
+                    "--potential and --time-step are for --refine; add --refine 20 or leave them out",
+                )),
+            };
+        };
+        let spec = self.potential.as_deref().ok_or_else(|| {
+            Error::usage("--refine needs the potential to refine with: --potential gdml:FILE")
+        })?;
+        let spec = Spec::parse(spec)?;
+        if let Spec::Gdml(file) = &spec {
+            distinct(&self.output, file, "the potential")?;
+        }
+        let time_step = self.time_step.as_deref().map(|text| parse_quantity(text, TIME)).transpose()?;
+        Ok(Some(Refinement {
+            potential: spec.open()?,
+            settings: RefineSettings {
+                temperature: f64::NAN,
+                iterations,
+                time_step: time_step.unwrap_or(TIME_STEP),
+                leapfrog: LEAPFROG,
+                seed: self.seed,
+                first: self.first,
+            },
+            redrawn: Redrawn::default(),
+            decisions: Decisions::default(),
+            before: Vec::new(),
+            after: Vec::new(),
+        }))
     }
 }
