@@ -135,9 +135,8 @@ def main() -> int:
     if len(rows) > 1:
         for name in LIMITS[options.molecule]:
             values = np.array([row[name] for row in rows])
-            print(
-                f"{options.molecule} {len(rows)} seeds  {name:22} {values.mean():9.4f} +- {values.std(ddof=1):.4f}"
-            )
+            mean, spread = values.mean(), values.std(ddof=1)
+            print(f"{options.molecule} {len(rows)} seeds  {name:22} {mean:9.4f} +- {spread:.4f}")
     return 1 if wrong else 0
 
 
