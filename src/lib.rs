@@ -17,6 +17,9 @@
 #[cfg(feature = "train")]
 extern crate openblas_src as _;
 
+#[cfg(all(test, feature = "train"))]
+#[path = "../tests/analytic/mod.rs"]
+mod analytic;
 pub mod c_api;
 #[cfg(feature = "train")]
 pub mod calibrate;

@@ -4,39 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "train")]
 
+mod command;
+
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use boltzdrift::sampler::noise::{Purpose, Stream};
-
-fn boltzdrift() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_boltzdrift"));
-    command.env_remove("RUST_LOG").stdin(Stdio::null());
-    command
-}
-
-fn run(folder: &Path, arguments: &str) -> Output {
-    boltzdrift().current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
-}
-
-fn good(folder: &Path, arguments: &str) -> String {
-    let output = run(folder, arguments);
-    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// The exit code and the one line on stderr of a call that must fail.
-fn bad(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
-    let output = run(folder, arguments);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(code), "{arguments}: {said}");
-    let line = said.lines().last().unwrap_or_default();
-    for word in words {
-        assert!(line.contains(word), "{arguments}: '{line}' does not say '{word}'");
-    }
-}
+use command::{bad, boltzdrift, full_disk, good, SMALL};
 
 /// A bent triatomic with normal bond lengths (0.97 +- 0.03) and angle (1.82 +- 0.1 rad), N frames.
 fn water(frames: usize, extra: impl Fn(usize, usize) -> String, properties: &str) -> String {
@@ -57,8 +33,6 @@ fn water(frames: usize, extra: impl Fn(usize, usize) -> String, properties: &str
 fn plain(frames: usize) -> String {
     water(frames, |_, _| String::new(), "")
 }
-
-const SMALL: &str = "width = 48\ndepth = 2\nnoise = 8\nbatch = 128\nlines = 8\n";
 
 fn room() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -258,21 +232,7 @@ fn wrong_input_is_named_in_one_line() {
 fn a_full_disk_leaves_the_old_file() {
     let (_keep, folder) = room();
     good(&folder, "train water.xyz -o m.safetensors --config small.toml --steps 50 --device cpu -q");
-    for (output, old) in [("s.xyz", "old"), ("s.npz", "old"), ("s.lammpstrj", "old"), ("s.gro", "old")] {
-        std::fs::write(folder.join(output), old).unwrap();
-        // The file size limit stands for a full disk: a write fails just so.
-        let script = format!(
-            "ulimit -f 40; exec {} sample m.safetensors -n 20000 -o {output}",
-            env!("CARGO_BIN_EXE_boltzdrift")
-        );
-        let done = Command::new("bash").current_dir(&folder).args(["-c", &script]).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert_eq!(done.status.code(), Some(1), "{output}: {said}");
-        assert!(said.contains(output), "{said}");
-        assert_eq!(std::fs::read_to_string(folder.join(output)).unwrap(), old, "{output}");
+    for output in ["s.xyz", "s.npz", "s.lammpstrj", "s.gro"] {
+        full_disk(&folder, &format!("sample m.safetensors -n 20000 -o {output}"), output, 40);
     }
-    let left = std::fs::read_dir(&folder)
-        .unwrap()
-        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
-    assert_eq!(left.count(), 0, "temporary files are left");
 }

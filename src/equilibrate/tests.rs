@@ -1,5 +1,6 @@
 //! Averages against quadrature, for potentials whose distribution is known.
 
+mod drawn;
 mod models;
 
 use std::f64::consts::PI;

@@ -78,13 +78,17 @@ pub fn report_progress(step: &Progress, quiet: bool) -> Result<()> {
 
 /// What came of a fit, in two lines.
 pub fn describe(report: &Report) -> String {
+    // A fit that was read from its file does not know how long it took.
+    let seconds = match report.seconds.0 {
+        0.0 => String::new(),
+        seconds => format!(": {seconds:.1} s"),
+    };
     format!(
-        "{} frames, {} permutations, kernel length {} 1/angstrom, ridge {:e}: {:.1} s\n{}",
+        "{} frames, {} permutations, kernel length {} 1/angstrom, ridge {:e}{seconds}\n{}",
         report.frames.len(),
         report.permutations,
         report.sigma,
         report.ridge,
-        report.seconds.0,
         errors(&report.held_out)
     )
 }

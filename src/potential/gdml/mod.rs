@@ -269,3 +269,6 @@ impl Potential for Gdml {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

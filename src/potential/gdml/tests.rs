@@ -1,0 +1,139 @@
+//! A force field written and read again.
+
+use ndarray::{Array2, Array3, Axis};
+
+use super::*;
+use crate::npz::Npz;
+use crate::potential::evaluate;
+use crate::sampler::noise::{Purpose, Stream};
+
+const PERMUTATIONS: [[usize; 4]; 6] =
+    [[0, 1, 2, 3], [0, 1, 3, 2], [0, 2, 1, 3], [0, 2, 3, 1], [0, 3, 1, 2], [0, 3, 2, 1]];
+
+fn frames(count: usize, index: u64) -> Array3<f64> {
+    let shape = [[0.0, 0.0, 0.3], [0.94, 0.0, 0.0], [-0.47, 0.81, 0.0], [-0.47, -0.81, 0.0]];
+    let mut stream = Stream::new(5, Purpose::Data, index);
+    Array3::from_shape_fn((count, 4, 3), |(_, atom, c)| shape[atom][c] + 0.1 * stream.normal())
+}
+
+/// A force field of ammonia from five frames, with arbitrary coefficients.
+fn field() -> Gdml {
+    let mut stream = Stream::new(5, Purpose::Data, 1);
+    Gdml::new(Parts {
+        species: vec![7, 1, 1, 1],
+        permutations: PERMUTATIONS.iter().map(|p| p.to_vec()).collect(),
+        orders: PERMUTATIONS.iter().map(|p| descriptor_order(p)).collect(),
+        descriptors: inverse_distances(frames(5, 0).view()),
+        coefficients: Array2::from_shape_fn((5, 6), |_| 30.0 * stream.normal()),
+        sigma: 1.7,
+        scale: 12.345_678_901_234_567,
+        constant: -35_441.123_456_789,
+        record: serde_json::json!({ "library_version": "test", "text": "\u{212b}ngstr\u{f6}m \"quoted\"", "x": 0.1 }),
+    })
+    .unwrap()
+}
+
+#[test]
+fn what_is_written_is_read_to_the_last_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ammonia.npz");
+    let mut field = field();
+    field.save(&path).unwrap();
+    let mut read = Gdml::load(&path).unwrap();
+    assert_eq!(read.parts(), field.parts());
+    let x = frames(70, 2);
+    let species = [7, 1, 1, 1];
+    let (a, b) = (evaluate(&mut field, &species, x.view()), evaluate(&mut read, &species, x.view()));
+    assert_eq!(a.unwrap(), b.unwrap());
+    // Written again, the same bytes; without a record, none is read.
+    let again = folder.path().join("again.npz");
+    read.save(&again).unwrap();
+    assert!(std::fs::read(&path).unwrap() == std::fs::read(&again).unwrap());
+    let parts = Parts { record: serde_json::Value::Null, ..field.parts().clone() };
+    Gdml::new(parts).unwrap().save(&again).unwrap();
+    assert!(Gdml::load(&again).unwrap().parts().record.is_null());
+}
+
+/// The arrays as sGDML reads them: `np.tile(R_desc.T, P)[:, tril_perms_lin]`, number k P + p of which is descriptor k
+/// of permutation p; and its energy, term by term.
+#[test]
+fn the_layout_is_that_of_sgdml() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ammonia.npz");
+    let mut field = field();
+    field.save(&path).unwrap();
+    let mut file = Npz::open(&path).unwrap();
+    let mut get = |name: &str| file.numbers(name).unwrap();
+    let (x, a) = (get("R_desc"), get("R_d_desc_alpha"));
+    assert_eq!((x.shape(), a.shape()), (&[6, 5][..], &[5, 6][..]));
+    let (perms, linear) = (get("perms"), get("tril_perms_lin"));
+    assert_eq!((perms.shape(), linear.shape()), (&[6, 4][..], &[36][..]));
+    assert_eq!(get("z").as_slice().unwrap(), [7.0, 1.0, 1.0, 1.0]);
+    let scalar = ["sig", "std", "c"].map(|name| get(name).sum());
+    assert_eq!(get("sig").ndim(), 0);
+    let at = |of: &dyn Fn(usize, usize) -> f64, m: usize, p: usize, k: usize| {
+        let number = linear[[k * 6 + p]] as usize;
+        // Column `number` of P copies side by side.
+        of(m, number % 6)
+    };
+    // Descriptors of the frames whose atoms were put in the order of a permutation.
+    let learned = frames(5, 0);
+    for (p, permutation) in PERMUTATIONS.iter().enumerate() {
+        assert_eq!((0..4).map(|i| perms[[p, i]] as usize).collect::<Vec<_>>(), permutation);
+        let moved = learned.select(Axis(1), permutation);
+        for m in 0..5 {
+            let mut k = 0;
+            for i in 0..4 {
+                for j in 0..i {
+                    let square: f64 = (0..3).map(|c| (moved[[m, i, c]] - moved[[m, j, c]]).powi(2)).sum();
+                    let expected = 1.0 / square.sqrt();
+                    approx::assert_relative_eq!(
+                        at(&|m, k| x[[k, m]], m, p, k),
+                        expected,
+                        max_relative = 1e-12
+                    );
+                    // Each copy has a column of its own, so that no two are the same.
+                    assert_eq!(linear[[k * 6 + p]] as usize / 6, p);
+                    k += 1;
+                }
+            }
+        }
+    }
+    let [sigma, std, c] = scalar;
+    let state = frames(1, 9);
+    let own = inverse_distances(state.view());
+    let q = 5.0_f64.sqrt() / sigma;
+    let mut sum = 0.0;
+    for m in 0..5 {
+        for p in 0..6 {
+            let d: Vec<f64> = (0..6).map(|k| q * (own[[0, k]] - at(&|m, k| x[[k, m]], m, p, k))).collect();
+            let n = d.iter().map(|d| d * d).sum::<f64>().sqrt();
+            let w: f64 = (0..6).map(|k| d[k] * at(&|m, k| a[[m, k]], m, p, k)).sum();
+            sum += 5.0 / (3.0 * sigma * sigma) * (-n).exp() * (1.0 + n) * w;
+        }
+    }
+    let (energy, _) = evaluate(&mut field, &[7, 1, 1, 1], state.view()).unwrap();
+    approx::assert_relative_eq!(energy[0] - c, std * sum / q, max_relative = 1e-9);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_named_and_the_old_one_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let nowhere = folder.path().join("no/such/field.npz");
+    let said = field().save(&nowhere).unwrap_err().to_string();
+    assert!(said.contains("no/such/field.npz") && !said.contains('\n'), "{said}");
+    let said = field().save(folder.path()).unwrap_err().to_string();
+    assert!(said.contains(&folder.path().display().to_string()) && said.contains("folder"), "{said}");
+    // A file cut short, as an interrupted copy leaves it, is named too.
+    let path = folder.path().join("short.npz");
+    field().save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [0, 100, bytes.len() / 2, bytes.len() - 30] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let said = Gdml::load(&path).unwrap_err().to_string();
+        assert!(said.contains("short.npz"), "{length} bytes: {said}");
+    }
+    let left: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["short.npz"]);
+}

@@ -1,0 +1,50 @@
+//! The program as a user starts it.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// Settings of a network that is trained in seconds.
+pub const SMALL: &str = "width = 48\ndepth = 2\nnoise = 8\nbatch = 128\nlines = 8\n";
+
+pub fn boltzdrift() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_boltzdrift"));
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
+    command
+}
+
+pub fn run(folder: &Path, arguments: &str) -> Output {
+    boltzdrift().current_dir(folder).args(arguments.split_whitespace()).output().unwrap()
+}
+
+pub fn good(folder: &Path, arguments: &str) -> String {
+    let output = run(folder, arguments);
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The exit code and the one line on stderr of a call that must fail.
+pub fn bad(folder: &Path, arguments: &str, code: i32, words: &[&str]) {
+    let output = run(folder, arguments);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments}: {said}");
+    let line = said.lines().last().unwrap_or_default();
+    for word in words {
+        assert!(line.contains(word), "{arguments}: '{line}' does not say '{word}'");
+    }
+}
+
+/// That a write of so many blocks at most fails with exit code 1, names `output` and leaves what it held.
+pub fn full_disk(folder: &Path, arguments: &str, output: &str, blocks: usize) {
+    std::fs::write(folder.join(output), "old").unwrap();
+    // The file size limit stands for a full disk: a write fails just so.
+    let script = format!("ulimit -f {blocks}; exec {} {arguments}", env!("CARGO_BIN_EXE_boltzdrift"));
+    let done = Command::new("bash").current_dir(folder).args(["-c", &script]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(1), "{output}: {said}");
+    assert!(said.contains(output), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.join(output)).unwrap(), "old", "{output}");
+    let left = std::fs::read_dir(folder)
+        .unwrap()
+        .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
+    assert_eq!(left.count(), 0, "temporary files are left");
+}
