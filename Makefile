@@ -28,6 +28,7 @@ acceptance: build ## train on MD17 frames in DATA=FOLDER and hold the figures ag
 	@[ -n "$(DATA)" ] || { echo 'make acceptance needs DATA=FOLDER with md17/ and sgdml/: see docs/quality.md' >&2; exit 2; }
 	.venv/bin/python tests/acceptance/md17.py $(DATA) --molecule ethanol
 	.venv/bin/python tests/acceptance/md17.py $(DATA) --molecule aspirin
+	.venv/bin/python tests/acceptance/calibrated.py $(DATA)
 
 lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check

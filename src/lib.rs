@@ -6,9 +6,10 @@
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
 //! [`sampler`] (the exported file and its torch-free inference) → [`equilibrate`] (states at a temperature,
-//! by Monte Carlo) → `drift` (the drifting fields) → `generator`, `train` (the three that need the feature
-//! `train`) → [`metrics`] (samples against a reference) → [`report`] (what the user reads). [`c_api`] is the
-//! skin for C, and the only foreign caller.
+//! by Monte Carlo) → `fit` (a force field from force labels) → `calibrate` (fit and equilibration as stages)
+//! → `drift` (the drifting fields) → `generator`, `train` (these five need the feature `train`) → [`metrics`]
+//! (samples against a reference) → [`report`] (what the user reads). [`c_api`] is the skin for C, and the only
+//! foreign caller.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
