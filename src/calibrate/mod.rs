@@ -118,9 +118,16 @@ pub fn pool(
     let said = stages.path("pool", &parts, "json");
     let cached = path.exists() && said.exists();
     if !cached {
-        let kept = stages.path("pool", &parts, "checkpoint");
+        // Whether unconverged states are taken, and where the limit is, does not make another run.
+        let same = equilibrate::Settings { accept_unconverged: false, most_evaluations: 0, ..settings.clone() };
+        let same = serde_json::to_string(&same).map_err(|error| Error::Numeric(error.to_string()))?;
+        let kept = stages.path("pool", &[&data.source.digest, identity, &same], "checkpoint");
         let mut run = match kept.exists() {
-            true => Equilibration::resume(data, &Checkpoint::load(&kept)?)?,
+            true => {
+                let mut run = Equilibration::resume(data, &Checkpoint::load(&kept)?)?;
+                run.extend(settings.most_evaluations, settings.accept_unconverged)?;
+                run
+            }
             false => Equilibration::new(data, settings.clone())?,
         };
         let pool = run.run(potential, Some((&kept, CHECKPOINT_EVERY)), progress)?;

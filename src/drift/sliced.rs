@@ -7,20 +7,44 @@ use tch::{Kind, Tensor};
 
 use crate::{Error, Result};
 
-/// A number that can be put in order, NaN included.
+/// A real number as an unsigned integer of the same order (that of `total_cmp`, NaN included): whole numbers sort
+/// several times faster than reals with a comparison of their own.
 trait Ordered: Copy + Send + Sync {
-    fn order(a: Self, b: Self) -> std::cmp::Ordering;
+    type Bits: Copy + Ord + Send + Sync;
+    /// The number and its place: sorts by number, then by place.
+    type Placed: Copy + Ord + Send + Sync;
+    fn bits(self) -> Self::Bits;
+    fn from_bits(bits: Self::Bits) -> Self;
+    fn placed(self, place: u32) -> Self::Placed;
+    fn place(placed: Self::Placed) -> u32;
 }
-impl Ordered for f32 {
-    fn order(a: Self, b: Self) -> std::cmp::Ordering {
-        a.total_cmp(&b)
-    }
+
+macro_rules! ordered {
+    ($real:ty, $bits:ty, $signed:ty, $wide:ty) => {
+        impl Ordered for $real {
+            type Bits = $bits;
+            type Placed = $wide;
+            fn bits(self) -> $bits {
+                const SIGN: $bits = 1 << (<$bits>::BITS - 1);
+                let bits = self.to_bits();
+                // Negative numbers: all bits turned; positive ones: the sign alone.
+                bits ^ ((bits as $signed >> (<$bits>::BITS - 1)) as $bits | SIGN)
+            }
+            fn from_bits(bits: $bits) -> $real {
+                const SIGN: $bits = 1 << (<$bits>::BITS - 1);
+                <$real>::from_bits(if bits & SIGN == 0 { !bits } else { bits ^ SIGN })
+            }
+            fn placed(self, place: u32) -> $wide {
+                <$wide>::from(self.bits()) << 32 | <$wide>::from(place)
+            }
+            fn place(placed: $wide) -> u32 {
+                placed as u32
+            }
+        }
+    };
 }
-impl Ordered for f64 {
-    fn order(a: Self, b: Self) -> std::cmp::Ordering {
-        a.total_cmp(&b)
-    }
-}
+ordered!(f32, u32, i32, u64);
+ordered!(f64, u64, i64, u128);
 
 /// Targets (L, B) of projections `x` (L, B) of the generated batch for projections `y` (L, B) of equally
 /// many data: on each line the k-th smallest of x gets the k-th smallest of y. No gradient flows.
@@ -58,16 +82,18 @@ fn on_cpu<T: Ordered + Default + tch::kind::Element>(x: &Tensor, y: &Tensor) -> 
     let mut data = vec![T::default(); lines * batch];
     x.f_contiguous()?.f_copy_data(&mut values, lines * batch)?;
     y.f_contiguous()?.f_copy_data(&mut data, lines * batch)?;
-    values.par_chunks_mut(batch).zip(data.par_chunks_mut(batch)).for_each_init(
-        || Vec::with_capacity(batch),
-        |order: &mut Vec<(T, u32)>, (values, data)| {
+    values.par_chunks_mut(batch).zip(data.par_chunks(batch)).for_each_init(
+        || (Vec::with_capacity(batch), Vec::with_capacity(batch)),
+        |(order, sorted): &mut (Vec<T::Placed>, Vec<T::Bits>), (values, data)| {
             order.clear();
-            order.extend(values.iter().enumerate().map(|(k, &v)| (v, k as u32)));
             // Equal values keep the order of the batch, so that the result does not depend on the sort.
-            order.sort_unstable_by(|a, b| T::order(a.0, b.0).then(a.1.cmp(&b.1)));
-            data.sort_unstable_by(|a, b| T::order(*a, *b));
-            for (&(_, k), &target) in order.iter().zip(data.iter()) {
-                values[k as usize] = target;
+            order.extend(values.iter().enumerate().map(|(k, &v)| v.placed(k as u32)));
+            order.sort_unstable();
+            sorted.clear();
+            sorted.extend(data.iter().map(|v| v.bits()));
+            sorted.sort_unstable();
+            for (&placed, &target) in order.iter().zip(sorted.iter()) {
+                values[T::place(placed) as usize] = T::from_bits(target);
             }
         },
     );

@@ -47,6 +47,12 @@ pub struct Debias {
     /// Equilibrate with a fit whatever its errors are.
     #[arg(long)]
     accept_fit: bool,
+    /// The most evaluations of one frame by the potential; an equilibration that stops there goes on with a higher one.
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+    /// Learn from the states also where the limit is reached before they have converged.
+    #[arg(long)]
+    accept_unconverged: bool,
     /// States to equilibrate and learn from.
     #[arg(long, value_name = "N")]
     pool: Option<usize>,
@@ -93,7 +99,13 @@ impl Debias {
         only(self.potential.is_some(), "--potential", &[Kind::Potential])?;
         only(self.fit_frames.is_some(), "--fit-frames", &[Kind::Fit])?;
         only(self.accept_fit, "--accept-fit", &[Kind::Fit])?;
-        only(self.pool.is_some(), "--pool", &[Kind::Fit, Kind::Potential])?;
+        for (given, option) in [
+            (self.pool.is_some(), "--pool"),
+            (self.limit.is_some(), "--limit"),
+            (self.accept_unconverged, "--accept-unconverged"),
+        ] {
+            only(given, option, &[Kind::Fit, Kind::Potential])?;
+        }
         only(self.stages.is_some(), "--stages", &[Kind::Fit, Kind::Potential])?;
         if self.debias == Kind::Potential && self.potential.is_none() {
             return Err(Error::usage("--debias potential needs the potential: --potential gdml:FILE"));
@@ -217,7 +229,13 @@ impl Debias {
         quiet: bool,
     ) -> Result<Made<Dataset>> {
         let base = equilibrate::Settings::at(kelvin);
-        let settings = equilibrate::Settings { seed, frames: self.pool.unwrap_or(base.frames), ..base };
+        let settings = equilibrate::Settings {
+            seed,
+            frames: self.pool.unwrap_or(base.frames),
+            most_evaluations: self.limit.unwrap_or(base.most_evaluations),
+            accept_unconverged: self.accept_unconverged,
+            ..base
+        };
         settings.check()?;
         let bar = Bar::new(quiet, "equilibrating", "evaluations");
         let made = calibrate::pool(data, potential, identity, &settings, stages, &mut |progress| {

@@ -57,7 +57,7 @@ impl Equilibration {
     }
 
     pub(super) fn unconverged(&self, what: &str, kept: Option<&Path>) -> Error {
-        let resume = kept.map_or_else(String::new, |path| format!(" with --resume {}", path.display()));
+        let resume = kept.map_or_else(String::new, |path| format!(" from {}", path.display()));
         let ladder = match self.counters.rungs {
             1 => "; where a dihedral is stuck, a ladder of temperatures (--ladder on)",
             _ => "; where a dihedral is stuck, a hotter ladder (--hottest)",

@@ -1,0 +1,134 @@
+"""Speed of the fit and of the fitted force field, as ratios in one run, each on one core.
+
+    python tests/acceptance/speed.py DATA REFERENCE
+
+DATA holds md17/ethanol_first2000.npz (arrays R, F, E, z), REFERENCE the NumPy implementation
+boltz_reference.py. The `sgdml` package is compared with where it is installed (pip install sgdml).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ONE = {
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+}
+# Before NumPy is imported, or its BLAS takes every core.
+os.environ.update(ONE)
+
+import numpy as np  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+BOLTZDRIFT = ROOT / "target" / "release" / "boltzdrift"
+FRAMES = 300
+SIGMA, RIDGE = 20.0, 1e-9
+PREDICTIONS = 1_024
+LIMITS = {"fit": 5.0, "prediction": 3.0}
+
+
+def run(environment: dict[str, str], *arguments: object) -> str:
+    """Runs the command line and returns what it printed."""
+    command = [str(BOLTZDRIFT), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment})
+    if done.returncode != 0:
+        sys.exit(f"boltzdrift {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout
+
+
+def our_fit(source: Path, out: Path) -> float:
+    """Seconds of the fit at a given length and ridge: choice of frames, matrix, solution, errors."""
+    options = ("--units", "real", "-n", FRAMES, "--sigma", SIGMA, "--ridge", RIDGE, "--threads", 1)
+    run(ONE, "fit", source, "-o", out, *options)
+    with np.load(out) as field:
+        return float(json.loads(str(field["boltzdrift"]))["seconds"][0])
+
+
+def our_rate(source: Path, field: Path, folder: Path, threads: int) -> float:
+    """Force evaluations a second of hybrid Monte Carlo, everything included."""
+    report = folder / f"report-{threads}.json"
+    options = (
+        "--units",
+        "real",
+        "--temperature",
+        "643K",
+        "--limit",
+        600_000,
+        "--accept-unconverged",
+        "-n",
+        256,
+    )
+    environment = {"RAYON_NUM_THREADS": str(threads)}
+    options = (*options, "--potential", f"gdml:{field}", "--threads", threads, "--report", report)
+    run(environment, "equilibrate", source, "-o", folder / "pool.npz", *options)
+    return float(json.loads(report.read_text())["evaluations_per_second"])
+
+
+def sgdml_rate(field: Path, positions: np.ndarray[Any, Any]) -> float | None:
+    """Frames a second of sGDML's own predictor on one core; None where the package is missing."""
+    try:
+        from sgdml.predict import GDMLPredict
+    except ImportError:
+        return None
+    model = dict(np.load(field, allow_pickle=True))
+    predictor = GDMLPredict(model, max_processes=1)
+    flat = positions.reshape(len(positions), -1)
+    predictor.prepare_parallel(n_bulk=len(flat))
+    predictor.predict(flat[:64])
+    started = time.perf_counter()
+    predictor.predict(flat)
+    return len(flat) / (time.perf_counter() - started)
+
+
+def main() -> int:
+    """Prints the ratios; 1 where one is under its limit."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data", type=Path)
+    parser.add_argument("reference", type=Path)
+    options = parser.parse_args()
+    sys.path.insert(0, str(options.reference))
+    import boltz_reference as reference
+
+    source = options.data / "md17/ethanol_first2000.npz"
+    data = np.load(source)
+    positions, forces, energies = data["R"], data["F"], np.ravel(data["E"])
+    rows = np.linspace(0, len(positions) - 1, FRAMES).astype(int)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        field = folder / "field.npz"
+        ours = our_fit(source, field)
+        started = time.perf_counter()
+        perms = reference.ethanol_symmetry()
+        fitted = reference.GDML.fit(positions[rows], forces[rows], energies[rows], perms, SIGMA, RIDGE)
+        theirs = time.perf_counter() - started
+        again = our_fit(source, field)
+        slower = max(ours, again)
+        print(f"fit, {FRAMES} frames: {slower:.2f} s, reference {theirs:.2f} s: {theirs / slower:.1f} times")
+        wrong += theirs / slower < LIMITS["fit"]
+        rate = our_rate(source, field, folder, 1)
+        started = time.perf_counter()
+        fitted.predict(positions[:PREDICTIONS])
+        slow = PREDICTIONS / (time.perf_counter() - started)
+        print(f"prediction, one core: {rate:.0f} a second, reference {slow:.0f}: {rate / slow:.1f} times")
+        wrong += rate / slow < LIMITS["prediction"]
+        theirs_rate = sgdml_rate(field, positions[:PREDICTIONS])
+        if theirs_rate is None:
+            print("prediction: the sgdml package is not installed, its predictor was not compared")
+        else:
+            print(f"prediction, one core: sgdml {theirs_rate:.0f} a second: {rate / theirs_rate:.1f} times")
+            wrong += rate / theirs_rate < LIMITS["prediction"]
+        cores = os.cpu_count() or 1
+        print(f"hybrid Monte Carlo on {cores} cores: {our_rate(source, field, folder, cores):.0f} a second")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
