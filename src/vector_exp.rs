@@ -26,7 +26,7 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
     // Adding 1.5 * 2^52 leaves the nearest integer in the low bits: AVX2 has no conversion to 64-bit integers.
     const ROUND: f64 = 6_755_399_441_055_744.0;
     // ln 2 in two parts (Cody and Waite); the first has 32 trailing zero bits.
-    const LN2_HIGH: f64 = 6.931_471_803_691_238_2e-1;
+    const LN2_HIGH: f64 = 6.931_471_803_691_238e-1;
     const LN2_LOW: f64 = 1.908_214_929_270_587_7e-10;
     let x = if x < -700.0 { -700.0 } else { x };
     let x = if x > 700.0 { 700.0 } else { x };

@@ -9,6 +9,7 @@ use boltzdrift::molecule::bonds::Bonds;
 use boltzdrift::molecule::dihedral::{dihedral, harmonics};
 use boltzdrift::molecule::symmetry::SymmetryGroup;
 use boltzdrift::molecule::thermometer::configurational_temperature;
+use boltzdrift::potential::gdml::Parts;
 use boltzdrift::potential::{evaluate, Gdml};
 use ndarray::{s, Array2, Array3};
 use serde_json::Value;
@@ -92,7 +93,19 @@ fn force_field() {
     let number = |name: &str| golden[name].as_f64().unwrap();
     let (z, r) = (species(&golden), frames(&golden["positions"]));
     let (x, a) = (matrix(&golden["descriptors"]), matrix(&golden["coefficients"]));
-    let mut field = Gdml::new(z.clone(), x, a, number("sigma"), number("scale"), number("constant")).unwrap();
+    // The reference lists every frame under every permutation.
+    let parts = Parts {
+        species: z.clone(),
+        permutations: vec![vec![0, 1, 2]],
+        orders: vec![vec![0, 1, 2]],
+        descriptors: x,
+        coefficients: a,
+        sigma: number("sigma"),
+        scale: number("scale"),
+        constant: number("constant"),
+        record: Value::Null,
+    };
+    let mut field = Gdml::new(parts).unwrap();
     let (energies, forces) = evaluate(&mut field, &z, r.view()).unwrap();
     // The same model from a file of the later layout that counts in nm and kJ/mol.
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/goldens/force_field.npz");

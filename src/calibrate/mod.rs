@@ -119,7 +119,8 @@ pub fn pool(
     let cached = path.exists() && said.exists();
     if !cached {
         // Whether unconverged states are taken, and where the limit is, does not make another run.
-        let same = equilibrate::Settings { accept_unconverged: false, most_evaluations: 0, ..settings.clone() };
+        let same =
+            equilibrate::Settings { accept_unconverged: false, most_evaluations: 0, ..settings.clone() };
         let same = serde_json::to_string(&same).map_err(|error| Error::Numeric(error.to_string()))?;
         let kept = stages.path("pool", &[&data.source.digest, identity, &same], "checkpoint");
         let mut run = match kept.exists() {

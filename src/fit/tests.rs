@@ -38,5 +38,5 @@ fn given(frames: usize) -> Settings {
 /// Root mean square.
 fn rms<'a>(values: impl IntoIterator<Item = &'a f64>) -> f64 {
     let (sum, count) = values.into_iter().fold((0.0, 0.0), |(sum, count), v| (sum + v * v, count + 1.0));
-    (sum / count as f64).sqrt()
+    f64::sqrt(sum / count)
 }

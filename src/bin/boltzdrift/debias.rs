@@ -184,12 +184,17 @@ impl Debias {
                 log::warn!("taken because of --accept-fit: {refusal}");
             }
         }
+        // Not how fast it went: the same data give the same sampler, to the byte.
+        let mut equilibration = pool.report;
+        if let Some(entries) = equilibration.as_object_mut() {
+            entries.remove("evaluations_per_second");
+        }
         let record = json!({
             "debias": if self.debias == Kind::Fit { "fit" } else { "potential" },
             "data_digest": data.source.digest,
             "data_frames": data.len(),
             "fit": fitted,
-            "equilibration": pool.report,
+            "equilibration": equilibration,
         });
         Ok(Prepared { data: pool.value, weights: None, record })
     }

@@ -125,7 +125,8 @@ fn a_pool_is_made_once_and_goes_on_after_an_interruption() {
     // A checkpoint that is damaged, or a report, or states, are named.
     let (stopped, _) = states(&data, &mut model, "b", &settings, &parts, 10);
     assert!(stopped.is_err());
-    let kept = files(&keep.path().join("parts")).into_iter().find(|name| name.ends_with("checkpoint")).unwrap();
+    let kept =
+        files(&keep.path().join("parts")).into_iter().find(|name| name.ends_with("checkpoint")).unwrap();
     let kept = keep.path().join("parts").join(kept);
     for path in [kept.clone(), rest.path.with_extension("json"), rest.path.clone()] {
         let bytes = std::fs::read(&path).unwrap();

@@ -174,7 +174,7 @@ fn lines_and_planes_have_fewer_rows_and_no_net_force() {
         assert!(held_out.energy_rmse.is_none() && held_out.energy_spread.is_none());
         let (_, forces) = evaluate(&mut found.field, &species, data.positions.view()).unwrap();
         for (x, f) in data.positions.outer_iter().zip(forces.outer_iter()) {
-            let scale = rms(&f) + 1.0;
+            let scale = rms(f) + 1.0;
             for c in 0..3 {
                 assert!(f.column(c).sum().abs() < 1e-9 * scale, "{species:?}: net force");
                 let (a, b) = ((c + 1) % 3, (c + 2) % 3);

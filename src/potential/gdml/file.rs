@@ -149,8 +149,11 @@ fn matrix(file: &mut Npz, name: &str, transposed: bool) -> Result<Array2<f64>> {
     Ok(if transposed { matrix.reversed_axes() } else { matrix }.as_standard_layout().into_owned())
 }
 
+/// Rows of indices.
+type Rows = Vec<Vec<usize>>;
+
 /// Permutations of atoms, and for each which descriptor stands where: from `tril_perms_lin`, else `perms`.
-fn permutations(file: &mut Npz, species: &[u8]) -> Result<(Vec<Vec<usize>>, Vec<Vec<usize>>)> {
+fn permutations(file: &mut Npz, species: &[u8]) -> Result<(Rows, Rows)> {
     let (atoms, pairs) = (species.len(), species.len() * (species.len() - 1) / 2);
     let perms = file.numbers("perms")?;
     let good = |row: &[usize]| {
