@@ -24,6 +24,7 @@ fn run_settings() -> equilibrate::Settings {
         effective: 400.0,
         r_hat: 1.05,
         time_step: 0.7,
+        most_evaluations: 1_000_000,
         ..equilibrate::Settings::at(500.0)
     }
 }
