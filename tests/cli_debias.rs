@@ -278,8 +278,8 @@ fn from_a_window_to_refined_seeds() {
     let said = good(
         &folder,
         &format!(
-            "train s.npz -o p.safetensors --config small.toml --device cpu --debias potential --pool 500 --temperature \
-             500K --steps 20 --potential gdml:{}",
+            "train s.npz -o p.safetensors --config small.toml --device cpu --debias potential --pool 500 \
+             --temperature 500K --steps 20 --potential gdml:{}",
             field.display()
         ),
     );

@@ -1,5 +1,5 @@
-//! Potentials of small molecules in closed form, with their forces, and frames of them from Langevin dynamics:
-//! what a fit shall find again. Nothing here is from the library.
+//! Potentials of small molecules in closed form, with their forces, and frames of them from Langevin
+//! dynamics: what a fit shall find again. Nothing here is from the library.
 
 pub type Vector = [f64; 3];
 
@@ -41,8 +41,8 @@ pub fn water() -> Molecule {
     }
 }
 
-/// CH2OH: five atoms, a torsion over 1 kcal/mol, two hydrogens that may change places. C O H H H; the first H is
-/// that of the hydroxyl.
+/// CH2OH: five atoms, a torsion over 1 kcal/mol, two hydrogens that may change places. C O H H H; the first
+/// H is that of the hydroxyl.
 pub fn hydroxymethyl() -> Molecule {
     let (hc, depth) = (1.09, 95.0);
     Molecule {

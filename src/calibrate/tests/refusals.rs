@@ -66,7 +66,8 @@ fn pool_of_width(width: f64) -> Dataset {
 }
 
 fn decisions(outside: u64) -> Value {
-    json!({ "decisions": { "accepted": 80, "energy": 20 - outside, "outside": outside, "broken": 0, "not_finite": 0 } })
+    let energy = 20 - outside;
+    json!({ "decisions": { "accepted": 80, "energy": energy, "outside": outside, "broken": 0, "not_finite": 0 } })
 }
 
 #[test]
