@@ -67,7 +67,9 @@ fn pool_of_width(width: f64) -> Dataset {
 
 fn decisions(outside: u64) -> Value {
     let energy = 20 - outside;
-    json!({ "decisions": { "accepted": 80, "energy": energy, "outside": outside, "broken": 0, "not_finite": 0 } })
+    let decisions =
+        json!({ "accepted": 80, "energy": energy, "outside": outside, "broken": 0, "not_finite": 0 });
+    json!({ "decisions": decisions })
 }
 
 #[test]
