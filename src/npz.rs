@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Largest array read, in numbers (1 GiB as f64).
 const MOST_NUMBERS: u64 = 1 << 27;
 /// Longest string read, in bytes.
-const LONGEST_TEXT: u64 = 1 << 16;
+const LONGEST_TEXT: u64 = 1 << 24;
 
 /// An open `.npz` file.
 pub(crate) struct Npz {
