@@ -234,6 +234,10 @@ impl Equilibration {
         self.counters.ladder_reason = Some(reason);
         let present = self.batch.positions.clone();
         self.place(present, potential)?;
+        // Nothing of the chains before the ladder counts, nor fits the checkpoints of those on it.
+        let cold = self.batch.chains() / rungs;
+        self.series = Series::new(self.monitor.names().len(), cold, 0.0);
+        self.store = Store::new(self.settings.frames, cold, self.system.species.len());
         self.search = DualAveraging::new(self.step);
         self.enter(Phase::Warmup);
         Ok(())
