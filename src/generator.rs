@@ -82,6 +82,15 @@ impl Generator {
         Ok(x)
     }
 
+    /// Another handle on the same weights, for another thread.
+    pub(crate) fn handle(&self) -> Generator {
+        Generator {
+            sizes: self.sizes.clone(),
+            flat: self.flat.shallow_clone(),
+            views: self.views.iter().map(Tensor::shallow_clone).collect(),
+        }
+    }
+
     /// Gradient of a scalar loss in the order of the flat weights.
     ///
     /// # Errors

@@ -42,8 +42,22 @@ impl Npz {
         self.archive.array_names().any(|one| one == name)
     }
 
+    /// Reads an array's bytes once to their end, where the archive compares the checksum.
+    fn check(&mut self, name: &str) -> Result<()> {
+        let wrong = |what: String| Error::data(Place::file(&self.path), format!("array '{name}' {what}"));
+        let entry = self.archive.zip_archive().by_name(&format!("{name}.npy"));
+        let Ok(entry) = entry else { return Err(wrong("is missing".into())) };
+        // A size that is a lie ends here too: what is larger is refused below by its shape.
+        std::io::copy(&mut entry.take(MOST_NUMBERS * 8 + LONGEST_TEXT), &mut std::io::sink())
+            .map(|_| ())
+            .map_err(|error| {
+                wrong(format!("is damaged ({}); copy the file again", one_line(&error.to_string())))
+            })
+    }
+
     /// An array of numbers of any integer or real type, in its shape; an error where it is missing.
     pub(crate) fn numbers(&mut self, name: &str) -> Result<ArrayD<f64>> {
+        self.check(name)?;
         let path = self.path.clone();
         let wrong = |what: String| Error::data(Place::file(&path), format!("array '{name}' {what}"));
         let unreadable =
@@ -103,6 +117,7 @@ impl Npz {
 
     /// One string, from a `U` or `S` array.
     pub(crate) fn text(&mut self, name: &str) -> Result<String> {
+        self.check(name)?;
         let path = self.path.clone();
         let wrong = |what: &str| Error::data(Place::file(&path), format!("array '{name}' {what}"));
         let found = self.archive.by_name(name).map_err(|_| wrong("cannot be read"))?;

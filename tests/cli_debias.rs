@@ -45,6 +45,15 @@ fn read(path: &Path) -> Dataset {
     dataset::read(path, &ReadOptions::default(), &mut |_| Ok(())).unwrap()
 }
 
+/// The one file of a stage that ends in .npz.
+fn stage(folder: &Path, start: &str) -> PathBuf {
+    let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+    let names = names.map(|name| name.into_string().unwrap());
+    let found: Vec<_> = names.filter(|name| name.starts_with(start) && name.ends_with(".npz")).collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    folder.join(&found[0])
+}
+
 fn room() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
@@ -127,7 +136,11 @@ fn options_that_do_not_go_together() {
     let field = "--potential gdml:x.npz --temperature 500K";
     debias(&format!("--debias fit {field}"), &["--potential is for --debias potential"]);
     debias(&format!("--debias potential --fit-frames 9 {field}"), &["--fit-frames is for --debias fit"]);
-    debias(&format!("--debias potential --accept-fit {field}"), &["--accept-fit is for --debias fit"]);
+    debias("--debias torsion --accept-fit", &["--accept-fit is for --debias fit"]);
+    debias("--debias fit --pool 3", &["--pool 3", "too few"]);
+    debias("--debias fit --stages m.safetensors", &["the sampler to write"]);
+    std::fs::write(folder.join("file"), "").unwrap();
+    debias("--debias fit --stages file", &["this is a file"]);
     let both = "is for --debias fit or --debias potential";
     debias("--debias torsion --temperature 500K --pool 9", &["--pool", both]);
     debias("--stages here", &["--stages", both]);
@@ -195,14 +208,7 @@ fn from_a_window_to_refined_seeds() {
     {
         assert!(said.contains(word), "'{word}' is not in: {said}");
     }
-    let find = |start: &str, end: &str| {
-        let names = std::fs::read_dir(&stages).unwrap().map(|entry| entry.unwrap().file_name());
-        let names = names.map(|name| name.into_string().unwrap());
-        let found: Vec<_> = names.filter(|name| name.starts_with(start) && name.ends_with(end)).collect();
-        assert_eq!(found.len(), 1, "{found:?}");
-        stages.join(&found[0])
-    };
-    let (field, pool) = (find("fit-", ".npz"), find("pool-", ".npz"));
+    let (field, pool) = (stage(&stages, "fit-"), stage(&stages, "pool-"));
     // What the sampler has learned from, and says so.
     let record = Sampler::load(folder.join("m.safetensors")).unwrap().record().clone();
     assert_eq!(record.data_digest, read(&pool).source.digest);
@@ -286,7 +292,19 @@ fn from_a_window_to_refined_seeds() {
     assert!(said.contains("equilibrated states (written to") && !said.contains("fit ("), "{said}");
     let record = Sampler::load(folder.join("p.safetensors")).unwrap().record().clone();
     assert_eq!(record.calibration["debias"], "potential");
-    assert!(record.calibration["fit"].is_null());
+    assert!(record.calibration["fit"]["held_out"].is_object(), "the field's own report goes along");
+
+    // Steps far too long: hardly one is accepted, and nothing is written.
+    bad(
+        &folder,
+        &format!(
+            "sample m.safetensors -n 300 -o u.npz --refine 2 --time-step 4fs --potential gdml:{}",
+            field.display()
+        ),
+        1,
+        &["of the refinement steps are accepted", "--time-step"],
+    );
+    assert!(!folder.join("u.npz").exists());
 }
 
 #[test]
@@ -307,12 +325,28 @@ fn a_rough_fit_is_refused_unless_it_is_taken() {
     assert!(!folder.join("m.safetensors").exists());
     // Good forces with poor energies: refused by the energies, taken where the user says so.
     write(&folder.join("doubtful.npz"), &molecule, &frames, (0.0, 2.0));
-    let train = format!("train doubtful.npz -o m.safetensors --debias fit {options}");
+    let train = format!("train doubtful.npz -o m.safetensors --stages doubtful --debias fit {options}");
     bad(&folder, &train, 2, &["too rough", "0.7 kT at 500 K"]);
     let output = run(&folder, &format!("{train} --accept-fit"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && said.contains("taken because of --accept-fit"), "{said}");
     assert!(folder.join("m.safetensors").exists());
+    // The field's own file says how good it is, wherever it is used.
+    let field = stage(&folder.join("doubtful"), "fit-");
+    let equilibrate = format!(
+        "equilibrate doubtful.npz -o p.npz -n 500 --temperature 500K --potential gdml:{}",
+        field.display()
+    );
+    bad(&folder, &equilibrate, 2, &["too rough", "0.7 kT at 500 K"]);
+    assert!(!folder.join("p.npz").exists());
+    let output = run(&folder, &format!("{equilibrate} --accept-fit"));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let again = train.replace("--debias fit", "--debias potential").replace("--fit-frames 60", "");
+    bad(&folder, &format!("{again} --potential gdml:{}", field.display()), 2, &["too rough"]);
+    // A fit of rough forces is written, with a word of warning.
+    let output = run(&folder, "fit rough.npz -o rough_ff.npz -n 60");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.contains("off by") && said.contains("fit more frames"), "{said}");
 }
 
 #[test]

@@ -5,32 +5,23 @@
 //! ```
 //!
 //! Every stage is kept in a folder under the digest of what it was made from, so that a repeated or interrupted
-//! command goes on where the work is. A fit that is too rough is refused, and so is a pool that shows it.
+//! command goes on where the work is. What is too rough is for [`trust`] to refuse.
 
 mod stages;
 
 use std::path::PathBuf;
 
-use ndarray::ArrayView1;
 use serde_json::{json, Value};
 
-pub use stages::{file_digest, Stages};
+pub use stages::Stages;
 
 use crate::dataset::{self, Dataset, ReadOptions, WriteOptions, Writer};
-use crate::equilibrate::{self, Checkpoint, Continue, Equilibration};
-use crate::fit::{self, Report};
+use crate::equilibrate::{self, trust, Checkpoint, Continue, Equilibration};
+use crate::error::Place;
+use crate::fit;
 use crate::potential::{Gdml, Potential};
-use crate::units::BOLTZMANN;
 use crate::{Error, Result};
 
-/// Force error on frames held out, over the forces themselves (both root mean square), above which a fit is refused.
-pub const ROUGHEST_FORCES: f64 = 0.1;
-/// Energy error on frames held out, over kT, above which a fit is refused.
-pub const ROUGHEST_ENERGIES: f64 = 0.7;
-/// Energy width of a pool over that of as many harmonic modes, outside which a fitted potential is refused.
-const WIDTHS: (f64, f64) = (0.5, 1.6);
-/// Share of proposals outside the trusted region above which the walk is held at its edge.
-const MOST_OUTSIDE: f64 = 0.05;
 /// Iterations between checkpoints of an equilibration.
 const CHECKPOINT_EVERY: u64 = 100;
 
@@ -66,37 +57,6 @@ pub fn force_field(
     let value = Gdml::load(&path)?;
     let report = value.parts().record.clone();
     Ok(Made { value, path, cached, report })
-}
-
-/// Refuses a fit whose errors on frames held out are too large to equilibrate with at `kelvin`.
-///
-/// # Errors
-/// [`Error::Usage`] with the errors, the limits and what to do.
-pub fn check_fit(report: &Value, kelvin: f64) -> Result<()> {
-    let report: Report = serde_json::from_value(report.clone())
-        .map_err(|error| Error::Numeric(format!("the fit's report is not readable ({error}); fit again")))?;
-    let found = &report.held_out;
-    let kt = BOLTZMANN * kelvin;
-    let force = found.force_rmse / found.rms_force;
-    let energy = found.energy_rmse.map(|error| error / kt);
-    if force <= ROUGHEST_FORCES && energy.is_none_or(|error| error <= ROUGHEST_ENERGIES) {
-        return Ok(());
-    }
-    let energies = match (found.energy_rmse, energy) {
-        (Some(error), Some(share)) => format!(
-            ", energies by {error:.2} kcal/mol, {share:.2} kT (the limit is {ROUGHEST_ENERGIES} kT at {kelvin:.0} K)"
-        ),
-        _ => String::new(),
-    };
-    Err(Error::usage(format!(
-        "the fitted force field is too rough to equilibrate with: on {} frames held out the forces are off by {:.1} % (the \
-         limit is {:.0} %){energies}; give more frames (--fit-frames), or the potential itself (--debias potential \
-         --potential SPEC), or weigh torsions by their mean force (--debias torsion), or take it all the same \
-         (--accept-fit)",
-        found.frames,
-        100.0 * force,
-        100.0 * ROUGHEST_FORCES
-    )))
 }
 
 /// States equilibrated with a potential, or from their stage. `identity` is the digest of what the potential was made
@@ -153,43 +113,24 @@ pub fn pool(
     value.masses.clone_from(&data.masses);
     let text =
         std::fs::read_to_string(&said).map_err(|error| Error::io(&said, "cannot read the report", error))?;
-    let report = serde_json::from_str(&text)
-        .map_err(|error| Error::Numeric(format!("{}: no report ({error}); remove it", said.display())))?;
+    let report = serde_json::from_str(&text).map_err(|error| {
+        Error::data(Place::file(&said), format!("no report ({error}); remove it and run again"))
+    })?;
     Ok(Made { value, path, cached, report })
 }
 
-/// Refuses a pool that a fitted potential has led astray: one whose energies are wider or narrower than a molecule's
-/// can be, or that the edge of the trusted region has shaped.
+/// [`trust::check_pool`] for states and their report as [`pool`] gave them.
 ///
 /// # Errors
-/// [`Error::Numeric`] with what was found and what to do.
-pub fn check_pool(pool: &Dataset, report: &Value, kelvin: f64) -> Result<()> {
-    let Some(energies) = &pool.energies else { return Ok(()) };
-    let harmonic = BOLTZMANN * kelvin * (0.5 * (3.0 * pool.atoms() as f64 - 6.0).max(1.0)).sqrt();
-    let width = width(energies.view()) / harmonic;
-    let count = |name: &str| report["decisions"][name].as_f64().unwrap_or(0.0);
-    let proposals: f64 = ["accepted", "energy", "outside", "broken", "not_finite"].map(count).iter().sum();
-    let outside = count("outside") / proposals.max(1.0);
-    let what_to_do =
-        "the force field has holes: give more frames (--fit-frames), a longer trajectory, or the potential \
-                      itself (--debias potential)";
-    if !(WIDTHS.0..=WIDTHS.1).contains(&width) {
-        return Err(Error::Numeric(format!(
-            "the equilibrated states' energies are {width:.1} times as wide as those of as many harmonic modes at \
-             {kelvin:.0} K; {what_to_do}"
-        )));
+/// As [`trust::check_pool`]; [`Error::Data`] where the report counts no proposals.
+pub fn check_pool(pool: &Made<Dataset>, kelvin: f64) -> Result<()> {
+    let decisions = serde_json::from_value(pool.report["decisions"].clone()).map_err(|error| {
+        Error::data(Place::file(&pool.path), format!("its report counts no proposals ({error}); remove it"))
+    })?;
+    match &pool.value.energies {
+        Some(energies) => trust::check_pool(energies.view(), pool.value.atoms(), &decisions, kelvin),
+        None => Err(Error::data(Place::file(&pool.path), "it has no energies; remove it")),
     }
-    if outside > MOST_OUTSIDE {
-        return Err(Error::Numeric(format!(
-            "{:.0} % of the proposals left the region that the force field has seen; {what_to_do}",
-            100.0 * outside
-        )));
-    }
-    Ok(())
-}
-
-fn width(values: ArrayView1<f64>) -> f64 {
-    values.std(0.0)
 }
 
 #[cfg(test)]

@@ -37,12 +37,3 @@ impl Stages {
         self.folder.join(format!("{stage}-{key}.{extension}"))
     }
 }
-
-/// SHA-256 of a file, hexadecimal: the identity of a potential that is read from it.
-///
-/// # Errors
-/// [`Error::Io`] where it cannot be read.
-pub fn file_digest(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|error| Error::io(path, "cannot read", error))?;
-    Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
-}

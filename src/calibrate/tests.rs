@@ -1,6 +1,5 @@
-//! Stages are kept and found again, and what is too rough is refused.
+//! Stages are kept and found again.
 
-mod refusals;
 mod stages;
 
 use super::*;

@@ -15,7 +15,7 @@ use crate::error::{one_line, Place};
 use crate::sampler::file::{read_bounded, write_safetensors};
 use crate::{Error, Result};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const RECORD: &str = "boltzdrift_equilibration";
 const DIGEST: &str = "digest";
 /// Doubles that must keep every bit: JSON is read to the last bit but one.
@@ -51,6 +51,8 @@ pub(super) struct Record {
 pub(super) struct Counters {
     /// Name of the potential.
     pub potential: String,
+    /// Its identity.
+    pub identity: String,
     pub phase: Phase,
     /// Iterations since the beginning; it numbers the noise.
     pub iteration: u64,

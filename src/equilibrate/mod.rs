@@ -21,6 +21,7 @@ mod run;
 mod seeds;
 mod settings;
 mod store;
+pub mod trust;
 
 pub use checkpoint::Checkpoint;
 pub use hmc::Decisions;

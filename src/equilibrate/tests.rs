@@ -224,6 +224,11 @@ fn threads_and_interruptions_change_no_bit() {
 
     let checkpoint = Checkpoint::load(&kept).unwrap();
     assert!(Equilibration::resume(&chain_frames(99), &checkpoint).is_err());
+    // Another potential of the same name.
+    let mut other = Model { guide: (0.5, false), ..Model::new(chain) };
+    let mut equilibration = Equilibration::resume(&data, &checkpoint).unwrap();
+    let refused = equilibration.run(&mut other, None, &mut |_| Continue::Yes).unwrap_err().to_string();
+    assert!(refused.contains("another potential"), "{refused}");
     let mut bytes = std::fs::read(&kept).unwrap();
     let end = bytes.len() - 9;
     bytes[end] ^= 1;

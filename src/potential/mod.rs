@@ -50,6 +50,17 @@ pub trait Potential: Send {
 
     /// What it is, in a few words, for messages.
     fn name(&self) -> String;
+
+    /// What tells it from every other potential: an interrupted run goes on only with the same. A potential with
+    /// content of its own (coefficients, a file, options) gives a digest of it; the name alone where absent.
+    fn identity(&self) -> String {
+        self.name()
+    }
+
+    /// How it was fitted, where it was: the report that `fit` stored, for [`crate::equilibrate::trust`].
+    fn fit_report(&self) -> Option<&serde_json::Value> {
+        None
+    }
 }
 
 /// A potential whose every answer is checked: the first number that is not finite stops the work.
@@ -113,6 +124,14 @@ impl<P: Potential> Potential for Checked<P> {
     fn name(&self) -> String {
         self.0.name()
     }
+
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+
+    fn fit_report(&self) -> Option<&serde_json::Value> {
+        self.0.fit_report()
+    }
 }
 
 impl<P: Potential + ?Sized> Potential for &mut P {
@@ -141,6 +160,14 @@ impl<P: Potential + ?Sized> Potential for &mut P {
 
     fn name(&self) -> String {
         (**self).name()
+    }
+
+    fn identity(&self) -> String {
+        (**self).identity()
+    }
+
+    fn fit_report(&self) -> Option<&serde_json::Value> {
+        (**self).fit_report()
     }
 }
 

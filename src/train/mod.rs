@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod device;
 pub mod draw;
 pub mod objective;
+mod parallel;
 pub mod settings;
 
 use std::path::Path;
@@ -206,8 +207,8 @@ impl Trainer {
         let state = &checkpoint.state;
         if state.data_digest != dataset.source.digest {
             return Err(Error::usage(format!(
-                "the checkpoint belongs to other data than {}; give the trajectory and reading options it was \
-                 started with",
+                "the checkpoint belongs to other data than {}; give the trajectory, and the reading and --debias options, \
+                 that it was started with",
                 dataset.source.path.display()
             )));
         }
@@ -311,12 +312,13 @@ impl Trainer {
         stream.normals(&mut latent);
         let latent =
             Tensor::f_from_slice(&latent)?.f_view([batch as i64, noise as i64])?.f_to_device(self.device)?;
-        let mut positions = self.generator.forward(&latent)?;
+        let pass = parallel::forward(&self.generator, &latent)?;
+        let mut positions = pass.outputs.shallow_clone();
         if self.settings.method == Method::Sliced {
             positions = positions.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?;
         }
         let loss = self.objective.loss(&positions, &mut stream)?;
-        let gradient = self.generator.gradient(&loss)?;
+        let gradient = pass.gradient(&self.generator, &loss)?;
         let phase = std::f64::consts::PI * self.step as f64 / steps as f64;
         let rate = 0.5 * learning_rate * (1.0 + phase.cos());
         self.step += 1;

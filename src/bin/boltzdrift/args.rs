@@ -104,6 +104,43 @@ pub fn beside(output: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// A refusal of a fitted potential, or a warning where the user said --accept-fit.
+///
+/// # Errors
+/// The refusal.
+pub fn judged(accept_fit: bool, judgement: Result<()>) -> Result<()> {
+    match judgement {
+        Err(refusal) if accept_fit => {
+            log::warn!("taken because of --accept-fit: {refusal}");
+            Ok(())
+        }
+        judgement => judgement,
+    }
+}
+
+/// Refuses to write the checkpoint of this run over that of another one.
+///
+/// # Errors
+/// [`Error::Usage`] where `kept` exists and is not what the run goes on from.
+pub fn check_checkpoint(kept: &Path, resumed: Option<&Path>) -> Result<()> {
+    if !kept.exists() {
+        return Ok(());
+    }
+    match resumed {
+        Some(resumed) if resumed.canonicalize().ok() == kept.canonicalize().ok() => Ok(()),
+        Some(_) => Err(Error::usage(format!(
+            "{} is left from another run than the one to go on with, and would be overwritten; remove it, or give \
+             another --checkpoint",
+            kept.display()
+        ))),
+        None => Err(Error::usage(format!(
+            "{} is left from an earlier run; go on with --resume {}, or remove it",
+            kept.display(),
+            kept.display()
+        ))),
+    }
+}
+
 /// Fails now, not after minutes of work, where the output cannot be written.
 ///
 /// # Errors

@@ -2,19 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use boltzdrift::calibrate::{self, file_digest, Made, Stages};
+use boltzdrift::calibrate::{self, Made, Stages};
 use boltzdrift::dataset::Dataset;
-use boltzdrift::equilibrate::{self, Continue};
+use boltzdrift::equilibrate::{self, trust, Continue};
 use boltzdrift::fit;
 use boltzdrift::molecule::bonds::Bonds;
 use boltzdrift::molecule::mean_force::torsional_weights;
 use boltzdrift::molecule::symmetry::SymmetryGroup;
 use boltzdrift::potential::{Potential, Spec};
+use boltzdrift::train::FEWEST_FRAMES;
 use boltzdrift::{Error, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
 
-use crate::args::distinct;
+use crate::args::{distinct, judged};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Where the bias of a short window is to go.
@@ -44,7 +45,7 @@ pub struct Debias {
     /// Frames that --debias fit learns from.
     #[arg(long, value_name = "N")]
     fit_frames: Option<usize>,
-    /// Equilibrate with a fit whatever its errors are.
+    /// Equilibrate with a fitted potential whatever its errors are.
     #[arg(long)]
     accept_fit: bool,
     /// The most evaluations of one frame by the potential; an equilibration that stops there goes on with a higher one.
@@ -84,7 +85,7 @@ impl Debias {
     }
 
     /// Refuses options that do not go together, before anything is read.
-    pub fn check(&self, kelvin: Option<f64>, output: &Path) -> Result<()> {
+    pub fn check(&self, kelvin: Option<f64>, output: &Path, kept: &Path) -> Result<()> {
         let only = |given: bool, option: &str, kinds: &[Kind]| {
             if !given || kinds.contains(&self.debias) {
                 return Ok(());
@@ -98,7 +99,7 @@ impl Debias {
         };
         only(self.potential.is_some(), "--potential", &[Kind::Potential])?;
         only(self.fit_frames.is_some(), "--fit-frames", &[Kind::Fit])?;
-        only(self.accept_fit, "--accept-fit", &[Kind::Fit])?;
+        only(self.accept_fit, "--accept-fit", &[Kind::Fit, Kind::Potential])?;
         for (given, option) in [
             (self.pool.is_some(), "--pool"),
             (self.limit.is_some(), "--limit"),
@@ -112,6 +113,24 @@ impl Debias {
         }
         if let Some(Spec::Gdml(file)) = self.potential.as_deref().map(Spec::parse).transpose()? {
             distinct(output, &file, "the potential")?;
+        }
+        if matches!(self.debias, Kind::Fit | Kind::Potential) {
+            let folder = self.stages(output);
+            for (file, role) in [(output, "the sampler to write"), (kept, "the checkpoint")] {
+                distinct(&folder, file, role)?;
+            }
+            if folder.exists() && !folder.is_dir() {
+                return Err(Error::usage(format!(
+                    "{}: the folder of stages is to be here, and this is a file; give another --stages",
+                    folder.display()
+                )));
+            }
+            if let Some(pool) = self.pool.filter(|pool| *pool < FEWEST_FRAMES) {
+                return Err(Error::usage(format!(
+                    "--pool {pool}: too few states to learn a distribution from; give at least {FEWEST_FRAMES}, better \
+                     thousands"
+                )));
+            }
         }
         if self.wanted() && kelvin.is_none() {
             return Err(Error::usage(
@@ -138,6 +157,14 @@ impl Debias {
         }
     }
 
+    fn stages(&self, output: &Path) -> PathBuf {
+        self.stages.clone().unwrap_or_else(|| {
+            let mut name = output.as_os_str().to_owned();
+            name.push(".stages");
+            PathBuf::from(name)
+        })
+    }
+
     fn equilibrated(
         &self,
         data: &Dataset,
@@ -146,43 +173,18 @@ impl Debias {
         output: &Path,
         quiet: bool,
     ) -> Result<Prepared> {
-        let folder = self.stages.clone().unwrap_or_else(|| {
-            let mut name = output.as_os_str().to_owned();
-            name.push(".stages");
-            PathBuf::from(name)
-        });
-        let stages = Stages::open(&folder)?;
-        let mut fitted = Value::Null;
-        let (mut potential, identity): (Box<dyn Potential>, String) = match &self.potential {
-            Some(spec) => {
-                let spec = Spec::parse(spec)?;
-                let identity = match &spec {
-                    Spec::Gdml(file) => file_digest(file)?,
-                    // A kind this program does not know yet has no digest: its name must do.
-                    _ => format!("{spec:?}"),
-                };
-                (spec.open()?, identity)
-            }
-            None => {
-                let field = self.fitted(data, &stages, quiet)?;
-                if let Err(refusal) = calibrate::check_fit(&field.report, kelvin) {
-                    if !self.accept_fit {
-                        return Err(refusal);
-                    }
-                    log::warn!("taken because of --accept-fit: {refusal}");
-                }
-                fitted = field.report;
-                (Box::new(field.value), file_digest(&field.path)?)
-            }
+        let stages = Stages::open(&self.stages(output))?;
+        let mut potential: Box<dyn Potential> = match &self.potential {
+            Some(spec) => Spec::parse(spec)?.open()?,
+            None => Box::new(self.fitted(data, &stages, quiet)?.value),
         };
-        let pool = self.pooled(data, potential.as_mut(), &identity, (kelvin, seed), &stages, quiet)?;
-        if self.debias == Kind::Fit {
-            if let Err(refusal) = calibrate::check_pool(&pool.value, &pool.report, kelvin) {
-                if !self.accept_fit {
-                    return Err(refusal);
-                }
-                log::warn!("taken because of --accept-fit: {refusal}");
-            }
+        let fitted = potential.fit_report().cloned().unwrap_or_default();
+        if !fitted.is_null() {
+            judged(self.accept_fit, trust::check_fit(&fitted, kelvin))?;
+        }
+        let pool = self.pooled(data, potential.as_mut(), (kelvin, seed), &stages, quiet)?;
+        if potential.region().is_some() {
+            judged(self.accept_fit, calibrate::check_pool(&pool, kelvin))?;
         }
         // Not how fast it went: the same data give the same sampler, to the byte.
         let mut equilibration = pool.report;
@@ -211,8 +213,12 @@ impl Debias {
             crate::fit::report_progress(&step, quiet)
         })?;
         if !quiet {
-            let report: fit::Report = serde_json::from_value(made.report.clone())
-                .map_err(|error| Error::Numeric(format!("{}: {error}; remove it", made.path.display())))?;
+            let report: fit::Report = serde_json::from_value(made.report.clone()).map_err(|error| {
+                Error::Numeric(format!("{}: no report of a fit ({error}); remove it", made.path.display()))
+            })?;
+            if report.held_out.energy_rmse.is_none() {
+                log::warn!("the frames have no energies: only the forces of the fit could be checked");
+            }
             let from = if made.cached { "kept in" } else { "written to" };
             say(&format!("fit ({from} {}): {}", made.path.display(), crate::fit::describe(&report)))?;
         }
@@ -223,7 +229,6 @@ impl Debias {
         &self,
         data: &Dataset,
         potential: &mut dyn Potential,
-        identity: &str,
         (kelvin, seed): (f64, u64),
         stages: &Stages,
         quiet: bool,
@@ -238,7 +243,8 @@ impl Debias {
         };
         settings.check()?;
         let bar = Bar::new(quiet, "equilibrating", "evaluations");
-        let made = calibrate::pool(data, potential, identity, &settings, stages, &mut |progress| {
+        let identity = potential.identity();
+        let made = calibrate::pool(data, potential, &identity, &settings, stages, &mut |progress| {
             bar.set(progress.evaluations, Some(progress.most_evaluations));
             bar.note(crate::equilibrate::describe(&progress));
             if interrupted() {

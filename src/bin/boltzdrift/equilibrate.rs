@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
-use boltzdrift::equilibrate::{Checkpoint, Continue, Equilibration, Ladder, Phase, Pool, Progress, Settings};
+use boltzdrift::equilibrate::{
+    trust, Checkpoint, Continue, Equilibration, Ladder, Phase, Pool, Progress, Settings,
+};
 use boltzdrift::potential::Spec;
 use boltzdrift::units::{parse_quantity, TIME};
 use boltzdrift::{report, Error, Result};
 use clap::Args;
 
-use crate::args::{beside, check_writable, distinct, temperature, Reading};
+use crate::args::{beside, check_checkpoint, check_writable, distinct, judged, temperature, Reading};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Equilibrate states by Monte Carlo until they prove to have forgotten where they began. A checkpoint is kept
@@ -63,6 +65,9 @@ pub struct Equilibrate {
     /// Write the states also where the limit is reached before they have converged; the report says so.
     #[arg(long)]
     accept_unconverged: bool,
+    /// Equilibrate with a fitted potential whatever its errors are.
+    #[arg(long)]
+    accept_fit: bool,
     /// Go on from a checkpoint, with its settings; only --limit and --accept-unconverged may be given with it.
     #[arg(long, value_name = "CHECKPOINT")]
     resume: Option<PathBuf>,
@@ -101,6 +106,10 @@ impl Equilibrate {
             (None, Some(settings)) => Equilibration::new(&data, settings)?,
             (None, None) => return Err(Error::usage("give --temperature, for example 500K")),
         };
+        let kelvin = run.settings().temperature;
+        if let Some(report) = potential.fit_report() {
+            judged(self.accept_fit, trust::check_fit(report, kelvin))?;
+        }
         // What cannot be written is refused now, not after minutes of work.
         drop(Writer::create(&self.output, &write_options(&data, run.settings().frames))?);
         let bar = Bar::new(quiet, "equilibrating", "evaluations");
@@ -114,6 +123,13 @@ impl Equilibrate {
             }
         })?;
         bar.done();
+        if potential.region().is_some() {
+            let decisions = &pool.report.decisions;
+            judged(
+                self.accept_fit,
+                trust::check_pool(pool.energies.view(), data.atoms(), decisions, kelvin),
+            )?;
+        }
         self.write(&data, &pool)?;
         if kept.exists() {
             std::fs::remove_file(&kept)
@@ -202,14 +218,7 @@ impl Equilibrate {
             }
             check_writable(output)?;
         }
-        if self.resume.is_none() && kept.exists() {
-            return Err(Error::usage(format!(
-                "{} is left from an earlier run; go on with --resume {}, or remove it",
-                kept.display(),
-                kept.display()
-            )));
-        }
-        Ok(())
+        check_checkpoint(kept, self.resume.as_deref())
     }
 }
 

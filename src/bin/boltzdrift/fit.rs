@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use boltzdrift::equilibrate::trust;
 use boltzdrift::fit::{self, HeldOut, Progress, Report, Settings};
 use boltzdrift::{Error, Result};
 use clap::Args;
@@ -50,6 +51,19 @@ impl Fit {
         data.source.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let fitted = fit::fit(&data, &settings, &mut |step| report_progress(&step, quiet))?;
         fitted.field.save(&self.output)?;
+        if fitted.report.held_out.energy_rmse.is_none() {
+            log::warn!("the frames have no energies: only the forces of the fit could be checked");
+        }
+        let held_out = &fitted.report.held_out;
+        let share = held_out.force_rmse / held_out.rms_force;
+        if share > trust::ROUGHEST_FORCES {
+            log::warn!(
+                "the forces of the fit are off by {:.1} %: above {:.0} % `equilibrate` and `train --debias` refuse it; fit \
+                 more frames (-n)",
+                100.0 * share,
+                100.0 * trust::ROUGHEST_FORCES
+            );
+        }
         if !quiet {
             say(&format!("{}\nforce field in {}", describe(&fitted.report), self.output.display()))?;
         }

@@ -78,7 +78,7 @@ fn run(cli: Cli) -> Result<()> {
         #[cfg(feature = "train")]
         Command::Fit(command) => command.run(quiet),
         #[cfg(feature = "train")]
-        Command::Train(command) => command.run(quiet, cli.threads),
+        Command::Train(command) => command.run(quiet),
         Command::Sample(command) => command.run(quiet),
         Command::Evaluate(command) => command.run(quiet),
     }

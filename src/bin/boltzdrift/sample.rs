@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use boltzdrift::dataset::{WriteOptions, Writer};
-use boltzdrift::equilibrate::{seeds, Decisions, Redrawn, RefineSettings, Seeds};
+use boltzdrift::equilibrate::{seeds, trust, Decisions, Redrawn, RefineSettings, Seeds};
 use boltzdrift::potential::{Potential, Spec};
 use boltzdrift::sampler::Sampler;
 use boltzdrift::units::{parse_quantity, TIME};
@@ -31,6 +31,15 @@ impl Refinement {
         let Seeds { refined, redrawn } = seeds(sampler, self.potential.as_mut(), &self.settings, count)?;
         self.redrawn.add(&redrawn);
         self.decisions.add(&refined.decisions);
+        if self.settings.iterations > 0 && self.decisions.acceptance() < LEAST_ACCEPTANCE {
+            return Err(Error::Numeric(format!(
+                "only {:.0} % of the refinement steps are accepted ({:.0} % are needed): nothing would be refined, and nothing \
+                 was written; take a shorter --time-step than {} fs, or a potential that belongs to the sampler",
+                100.0 * self.decisions.acceptance(),
+                100.0 * LEAST_ACCEPTANCE,
+                self.settings.time_step
+            )));
+        }
         self.before.extend(&refined.energies_before);
         self.after.extend(&refined.energies_after);
         Ok((refined.positions, refined.energies_after))
@@ -60,8 +69,11 @@ impl Refinement {
     }
 }
 
-/// Samples drawn and written at a time.
+/// Samples drawn and written at a time; fewer where each is refined, so that an interruption is heard.
 const CHUNK: usize = 8192;
+const REFINED_CHUNK: usize = 1024;
+/// Share of refinement steps accepted below which nothing is refined.
+const LEAST_ACCEPTANCE: f64 = 0.3;
 
 /// Draw structures: sample I of a seed is the same whatever the number of threads and calls.
 #[derive(Args)]
@@ -137,6 +149,11 @@ impl Sample {
         };
         if let Some(refinement) = &mut refinement {
             refinement.settings.temperature = kelvin;
+            if let Some(Err(refusal)) =
+                refinement.potential.fit_report().map(|report| trust::check_fit(report, kelvin))
+            {
+                log::warn!("the samples will be only as good as the potential: {refusal}");
+            }
         }
         self.first.checked_add(self.number as u64).ok_or_else(|| {
             Error::usage(format!(
@@ -158,9 +175,10 @@ impl Sample {
             },
         )?;
         let bar = Bar::new(quiet, "sampling", "samples");
+        let chunk = if refinement.is_some() { REFINED_CHUNK } else { CHUNK };
         let mut done = 0;
         while done < self.number {
-            let count = CHUNK.min(self.number - done);
+            let count = chunk.min(self.number - done);
             let first = self.first + done as u64;
             let (positions, energies) = match &mut refinement {
                 Some(refinement) => {

@@ -10,7 +10,7 @@ use boltzdrift::train::{device, draw, Continue, Method, Overrides, Settings, Tra
 use boltzdrift::{Error, Result};
 use clap::Args;
 
-use crate::args::{beside, check_writable, distinct, temperature, Reading};
+use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
 use crate::debias::{Debias, Prepared};
 use crate::readings;
 use crate::terminal::{interrupted, say, Bar};
@@ -50,7 +50,7 @@ pub struct Train {
     /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Go on from a checkpoint, with its settings; give the same --threads for the same bytes.
+    /// Go on from a checkpoint, with its settings; reading and --debias options are given again.
     #[arg(long, value_name = "CHECKPOINT")]
     resume: Option<PathBuf>,
     /// Where to keep the checkpoint; beside the output where absent.
@@ -66,7 +66,7 @@ pub struct Train {
 }
 
 impl Train {
-    pub fn run(&self, quiet: bool, threads: Option<usize>) -> Result<()> {
+    pub fn run(&self, quiet: bool) -> Result<()> {
         wait_without_spinning()?;
         let given = self.overrides()?;
         let checkpoint = self.resume.as_deref().map(Checkpoint::load).transpose()?;
@@ -79,8 +79,8 @@ impl Train {
             }
             Some(checkpoint) => checkpoint.state.settings.clone(),
         };
-        self.debias.check(settings.temperature, &self.output)?;
         let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
+        self.debias.check(settings.temperature, &self.output, &kept)?;
         for written in [&self.output, &kept] {
             distinct(written, &self.trajectory, "the trajectory itself")?;
             if let Some(config) = &self.config {
@@ -91,19 +91,12 @@ impl Train {
         if let Some(resumed) = &self.resume {
             distinct(&self.output, resumed, "the checkpoint")?;
         }
-        if self.resume.is_none() && kept.exists() {
-            return Err(Error::usage(format!(
-                "{} is left from an earlier run; go on with --resume {}, or remove it",
-                kept.display(),
-                kept.display()
-            )));
-        }
+        check_checkpoint(&kept, self.resume.as_deref())?;
         check_writable(&self.output)?;
         check_writable(&kept)?;
         let (device, said) = device::resolve(self.device.parse()?)?;
-        if let Some(threads) = threads {
-            device::use_threads(threads);
-        }
+        // Training shares out the batch itself; libtorch's threads would wait for each other in every operation.
+        device::use_threads(1);
         let need_forces = settings.method.needs_forces() || self.debias.needs_forces();
         let data = self.reading.read(&self.trajectory, need_forces, quiet)?;
         for warning in &data.source.warnings {

@@ -47,6 +47,7 @@ impl Equilibration {
         let order = Stream::new(settings.seed, Purpose::Data, 0).distinct(frames, EXAMINED * settings.chains);
         let counters = Counters {
             potential: String::new(),
+            identity: String::new(),
             phase: Phase::Warmup,
             iteration: 0,
             in_phase: 0,
@@ -110,17 +111,20 @@ impl Equilibration {
         let bonds: &[_] = if self.settings.check_bonds { &self.lengths } else { &[] };
         self.system.limits = Limits::new(potential.region(), bonds);
         if self.batch.chains() > 0 {
-            if self.counters.potential == potential.name() {
+            if self.counters.identity == potential.identity() {
                 return Ok(());
             }
             return Err(Error::usage(format!(
-                "the run was begun with the potential {}, this one is {}; go on with the same",
+                "the run was begun with another potential ({}, identity {}) than this one ({}, {}); go on with the \
+                 same, or begin again",
                 self.counters.potential,
-                potential.name()
+                short(&self.counters.identity),
+                potential.name(),
+                short(&potential.identity())
             )));
         }
         let states = self.choose(potential)?;
-        self.counters.potential = potential.name();
+        (self.counters.potential, self.counters.identity) = (potential.name(), potential.identity());
         if self.settings.ladder == Ladder::On {
             self.step = self.settings.time_step;
             self.batch = Batch::new(states, &[]);
@@ -186,4 +190,9 @@ impl Equilibration {
         good.truncate(self.settings.chains);
         Ok(self.starts.select(Axis(0), &good))
     }
+}
+
+/// The beginning of an identity, enough to tell two apart in a message.
+fn short(identity: &str) -> String {
+    identity.chars().take(16).collect()
 }

@@ -79,6 +79,10 @@ impl Potential for Model {
     fn name(&self) -> String {
         "test".into()
     }
+
+    fn identity(&self) -> String {
+        format!("test {:?}", self.guide)
+    }
 }
 
 pub(super) fn distance(a: [f64; 3], b: [f64; 3]) -> f64 {

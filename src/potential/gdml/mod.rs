@@ -11,6 +11,7 @@ mod sums;
 
 use ndarray::parallel::prelude::*;
 use ndarray::{s, Array1, Array2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis};
+use sha2::{Digest, Sha256};
 
 use self::sums::{Centers, LANES};
 use super::{Potential, Region};
@@ -267,6 +268,23 @@ impl Potential for Gdml {
             self.parts.species.len(),
             self.parts.orders.len()
         )
+    }
+
+    fn identity(&self) -> String {
+        let Parts { species, permutations, descriptors, coefficients, sigma, scale, constant, .. } =
+            &self.parts;
+        let mut hash = Sha256::new();
+        hash.update("gdml");
+        hash.update((species.len() as u64).to_le_bytes());
+        hash.update(species);
+        permutations.iter().flatten().for_each(|&atom| hash.update((atom as u64).to_le_bytes()));
+        let numbers = descriptors.iter().chain(coefficients).chain([sigma, scale, constant]);
+        numbers.for_each(|number| hash.update(number.to_le_bytes()));
+        format!("{:x}", hash.finalize())
+    }
+
+    fn fit_report(&self) -> Option<&serde_json::Value> {
+        Some(&self.parts.record).filter(|record| !record.is_null())
     }
 }
 

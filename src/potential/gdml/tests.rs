@@ -54,6 +54,33 @@ fn what_is_written_is_read_to_the_last_bit() {
     assert!(Gdml::load(&again).unwrap().parts().record.is_null());
 }
 
+#[test]
+fn a_turned_bit_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ammonia.npz");
+    field().save(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // The last bit of one number, wherever that number's bytes lie in the archive.
+    let number = field().parts().coefficients[[0, 0]].to_le_bytes();
+    let place = bytes.windows(8).position(|window| window == number).expect("arrays are stored as they are");
+    let mut turned = bytes.clone();
+    turned[place] ^= 1;
+    std::fs::write(&path, turned).unwrap();
+    let said = Gdml::load(&path).unwrap_err().to_string();
+    assert!(said.contains("R_d_desc_alpha") && said.contains("damaged"), "{said}");
+}
+
+#[test]
+fn fields_of_the_same_name_are_told_apart() {
+    let one = field();
+    let mut parts = one.parts().clone();
+    parts.coefficients[[4, 5]] += 1e-9;
+    let other = Gdml::new(parts).unwrap();
+    assert_eq!(one.name(), other.name());
+    assert_ne!(one.identity(), other.identity());
+    assert_eq!(one.identity(), field().identity());
+}
+
 /// The arrays as sGDML reads them: `np.tile(R_desc.T, P)[:, tril_perms_lin]`, number k P + p of which is
 /// descriptor k of permutation p; and its energy, term by term.
 #[test]
