@@ -76,6 +76,18 @@ pub enum Error {
     /// A number that must be finite is not, or a computation lost its meaning.
     #[error("{0}")]
     Numeric(String),
+    /// A potential failed, or gave no finite answer.
+    #[error("potential {name}, frame {frame}: {message}")]
+    Potential {
+        /// What it calls itself.
+        name: String,
+        /// The frame, counted from 0 in the batch or file that the caller gave.
+        frame: usize,
+        /// The status of a caller's own potential, where it returned one.
+        status: Option<i32>,
+        /// What was wrong and what to do.
+        message: String,
+    },
     /// Not available in this build or on this machine.
     #[error("{0}")]
     Unsupported(String),
@@ -106,6 +118,17 @@ impl Error {
     /// An [`Error::Io`].
     pub fn io(path: impl AsRef<Path>, action: &'static str, source: std::io::Error) -> Self {
         Error::Io { path: path.as_ref().to_owned(), action, source }
+    }
+
+    /// The same error with the frame of a batch numbered as the caller numbers it; other errors are left as they are.
+    #[must_use]
+    pub fn renumbered(self, number: impl Fn(usize) -> usize) -> Self {
+        match self {
+            Error::Potential { name, frame, status, message } => {
+                Error::Potential { name, frame: number(frame), status, message }
+            }
+            other => other,
+        }
     }
 
     /// Exit code of the command line for this error: 2 for a wrong call, else 1.

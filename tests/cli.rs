@@ -87,7 +87,10 @@ fn two_commands_from_a_trajectory_to_seeds() {
     std::fs::write(folder.join("parts.toml"), SMALL.replace("batch = 128", "batch = 700")).unwrap();
     let trained = |threads: usize| {
         let options = "--config parts.toml --steps 60 --temperature 300K --device cpu";
-        good(&folder, &format!("train water.xyz -o parts{threads}.safetensors {options} --threads {threads}"));
+        good(
+            &folder,
+            &format!("train water.xyz -o parts{threads}.safetensors {options} --threads {threads}"),
+        );
         std::fs::read(folder.join(format!("parts{threads}.safetensors"))).unwrap()
     };
     assert!(trained(1) == trained(3));

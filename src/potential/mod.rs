@@ -99,11 +99,12 @@ impl<P: Potential> Potential for Checked<P> {
             } else {
                 continue;
             };
-            return Err(Error::Numeric(format!(
-                "potential {}: the {what} of frame {frame} of the batch is not finite; remove the frame or look \
-                 for coinciding atoms",
-                self.0.name()
-            )));
+            return Err(Error::Potential {
+                name: self.0.name(),
+                frame,
+                status: None,
+                message: format!("the {what} is not finite; remove the frame or look for coinciding atoms"),
+            });
         }
         Ok(())
     }

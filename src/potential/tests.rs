@@ -148,7 +148,7 @@ impl Potential for Broken {
 #[test]
 fn a_number_that_is_not_finite_names_its_frame() {
     let error = evaluate(&mut Broken, &[8, 1, 1], water_frames().view()).unwrap_err().to_string();
-    assert!(error.contains("broken") && error.contains("force on atom 1 of frame 1"), "{error}");
+    assert!(error.contains("broken") && error.contains("frame 1: the force on atom 1"), "{error}");
     let mut frames = water_frames();
     frames[[0, 2, 1]] = f64::INFINITY;
     let error = evaluate(&mut Broken, &[8, 1, 1], frames.view()).unwrap_err().to_string();
