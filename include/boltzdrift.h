@@ -1,10 +1,23 @@
 /* boltzdrift: one-step Boltzmann samplers of molecules, for molecular dynamics codes.
  *
- * Units: angstrom, femtosecond, amu, kelvin. Arrays are row-major doubles that the caller owns; `length`
+ * Units: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays are row-major doubles that the caller owns; `length`
  * is the number of elements there is room for, and must be what the call writes.
  *
- * Every call that can fail returns a bzd_status_t; bzd_last_error() then has the message, on the thread
- * that made the call. A sampler may be used from many threads at once; free it when none uses it.
+ * Errors: every call that can fail returns a bzd_status_t; bzd_last_error() then has the message, on the thread
+ * that made the call. A place for a new object is NULL after a failure. Nothing of a file is trusted: a damaged
+ * one gives BZD_FAILED. NULL where an object or an array must be gives BZD_INVALID.
+ *
+ * Ownership: what a call puts in a `bzd_..._t **` is the caller's, to be freed with the function of its kind; a
+ * string put in a `char **` is freed with bzd_string_free. Freeing NULL does nothing.
+ *
+ * Threads: a sampler or a dataset that nothing changes may be used from many threads at once. A potential is used
+ * by one call at a time. The library never prints, installs no signal handler and changes no thread count; it
+ * computes on threads of its own (as many as there are cores, or RAYON_NUM_THREADS).
+ *
+ * Settings are JSON objects in a string; NULL means all defaults. An unknown name or a wrong value is BZD_INVALID,
+ * and the message says which.
+ *
+ * Every function is there since ABI 1. Later versions add functions; none changes without a new BZD_ABI_VERSION.
  *
  * SPDX-License-Identifier: BSD-3-Clause
  */
@@ -23,27 +36,202 @@ extern "C" {
 
 typedef int32_t bzd_status_t;
 #define BZD_OK 0          /* done */
-#define BZD_INVALID 1     /* the call is wrong: a NULL, a length, a temperature */
+#define BZD_INVALID 1     /* the call is wrong: a NULL, a length, a temperature, a setting */
 #define BZD_FAILED 2      /* a file or a number is not what it must be */
-#define BZD_UNSUPPORTED 3 /* not there: in this build, or in this sampler */
+#define BZD_UNSUPPORTED 3 /* not there: in this build, or in this object */
 #define BZD_INTERNAL 4    /* a mistake of the library */
+#define BZD_POTENTIAL 5   /* a potential failed or gave no finite answer; see bzd_last_potential_status */
+#define BZD_INTERRUPTED 6 /* stopped by the progress function */
 
+/* Frames of one molecule: positions, and forces, energies and velocities where there are any. */
+typedef struct bzd_dataset bzd_dataset_t;
+/* Energies and forces of many frames. */
+typedef struct bzd_potential bzd_potential_t;
+/* A trained sampler. */
 typedef struct bzd_sampler bzd_sampler_t;
 
-/* Version of the library, as "0.1.0". Static. Since ABI 1, as all below. */
+/* ---- The library ------------------------------------------------------------------------------------------- */
+
+/* Version of the library, as "0.1.0". Static. */
 const char *bzd_version(void);
 
 /* BZD_ABI_VERSION of the library. */
 uint32_t bzd_abi_version(void);
 
+/* 1 where the library can fit and train; 0 for the sampler-only build, where those calls give BZD_UNSUPPORTED. */
+int32_t bzd_can_train(void);
+
 /* Message of the last error on this thread, one line; valid until the next failing call on it. */
 const char *bzd_last_error(void);
 
-/* Loads a sampler that `boltzdrift train` wrote; free it with bzd_sampler_free. *sampler is NULL after a
- * failure. Nothing in the file is trusted: a damaged one gives BZD_FAILED. */
+/* The status that the caller's own potential returned in the last error on this thread, 0 where the error was
+ * another. */
+int32_t bzd_last_potential_status(void);
+
+/* Frees a string that a call gave. */
+void bzd_string_free(char *text);
+
+/* Takes one line of the log: level 1 error, 2 warning, 3 information, 4 details. */
+typedef void (*bzd_log_fn)(void *user_data, int32_t level, const char *message);
+
+/* Sends the log up to `level` to a function, which may be called from any thread, one call at a time, and must not
+ * call bzd_set_log; NULL or level 0 stops it. Nothing is logged anywhere before. BZD_UNSUPPORTED where the process
+ * has another logger of the Rust crate `log` in this library. */
+bzd_status_t bzd_set_log(bzd_log_fn function, void *user_data, int32_t level);
+
+/* How far a long call is. Fields may be added at the end: struct_size says which are there. */
+typedef struct bzd_progress {
+    size_t struct_size;
+    const char *stage; /* "fitting", "equilibrating", "training", "labelling" */
+    uint64_t done;     /* tries, evaluations, steps, frames */
+    uint64_t total;    /* of them in all, at most; 0 where that is not known */
+    double value;      /* the loss in training, the largest split-R-hat in an equilibration, else NaN */
+} bzd_progress_t;
+
+/* Hears of progress, on the thread that made the call. Return 0 to go on; anything else stops the call with
+ * BZD_INTERRUPTED. NULL where nobody listens. */
+typedef int32_t (*bzd_progress_fn)(void *user_data, const bzd_progress_t *progress);
+
+/* ---- Trajectories ------------------------------------------------------------------------------------------ */
+
+/* Reads a trajectory: LAMMPS dump, extended XYZ, .npz of MD17 or sGDML, and the formats of chemfiles. `reading` has
+ * the command line's options: {"units": "real", "length_unit": "angstrom", "energy_unit": "eV", "force_unit":
+ * "eV/angstrom", "types": ["C", "H", "O"], "select": "index < 9", "frames": "0:1000:2", "format": "XYZ",
+ * "need_forces": true}, each of them optional. */
+bzd_status_t bzd_dataset_read(const char *path, const char *reading, bzd_dataset_t **dataset);
+
+/* A trajectory from arrays, which are copied: species (atoms) as atomic numbers, positions (frames, atoms, 3) in
+ * angstrom, forces (frames, atoms, 3) in kcal/mol/angstrom or NULL, energies (frames) in kcal/mol or NULL, masses
+ * (atoms) in amu or NULL for those of the elements. The molecule must be whole. */
+bzd_status_t bzd_dataset_from_arrays(size_t frames, size_t atoms, const int32_t *species, const double *positions,
+                                     const double *forces, const double *energies, const double *masses,
+                                     bzd_dataset_t **dataset);
+
+void bzd_dataset_free(bzd_dataset_t *dataset);
+
+/* Numbers of frames N and atoms n. */
+bzd_status_t bzd_dataset_size(const bzd_dataset_t *dataset, size_t *frames, size_t *atoms);
+
+/* Atomic numbers (n); positions (N, n, 3) in angstrom; forces (N, n, 3) in kcal/mol/angstrom; energies (N) in
+ * kcal/mol. BZD_UNSUPPORTED where the frames have no forces or energies. */
+bzd_status_t bzd_dataset_species(const bzd_dataset_t *dataset, int32_t *species, size_t length);
+bzd_status_t bzd_dataset_positions(const bzd_dataset_t *dataset, double *positions, size_t length);
+bzd_status_t bzd_dataset_forces(const bzd_dataset_t *dataset, double *forces, size_t length);
+bzd_status_t bzd_dataset_energies(const bzd_dataset_t *dataset, double *energies, size_t length);
+
+/* Writes the frames, through a temporary file; the extension tells the format. */
+bzd_status_t bzd_dataset_write(const bzd_dataset_t *dataset, const char *path);
+
+/* What the frames hold, as JSON: atoms, bonds, symmetry, thermometer, warnings. `kelvin` is the temperature that the
+ * run was meant to have, or 0. */
+bzd_status_t bzd_dataset_inspect(const bzd_dataset_t *dataset, double kelvin, char **json);
+
+/* Energies and forces of all frames from a potential, in place of those they have. After a failure, which names the
+ * frame, the dataset is as it was. */
+bzd_status_t bzd_dataset_label(bzd_dataset_t *dataset, bzd_potential_t *potential, bzd_progress_fn progress,
+                               void *user_data);
+
+/* Compares samples with a reference, as JSON: the figures of `boltzdrift evaluate --json`. */
+bzd_status_t bzd_evaluate(const bzd_dataset_t *samples, const bzd_dataset_t *reference, char **json);
+
+/* ---- Potentials -------------------------------------------------------------------------------------------- */
+
+/* Opens a potential by its name, as the command line's --potential: "gdml:FILE", "plugin:LIB.so:options". */
+bzd_status_t bzd_potential_open(const char *spec, bzd_potential_t **potential);
+
+/* The caller's function: fills energies (n_systems) and forces (n_systems, n_atoms, 3) for positions (n_systems,
+ * n_atoms, 3), in the units of the description; species (n_atoms) are atomic numbers. `cells` is (n_systems, 3, 3),
+ * rows are cell vectors, or NULL for molecules in vacuum, which is what this version asks for.
+ *
+ * Returns 0 where all is filled in. Anything else stops the work with BZD_POTENTIAL; the status comes back from
+ * bzd_last_potential_status, and the message names the first frame that has no energy or forces yet: fill them in
+ * frame by frame. An energy or force that is not finite is an error that names its frame. A C++ exception must not
+ * leave the function.
+ *
+ * It is called on the thread that called the library, unless flags has BZD_CONCURRENT. It may call this library,
+ * with other objects. */
+typedef int32_t (*bzd_potential_fn)(void *user_data, size_t n_systems, size_t n_atoms, const int32_t *species,
+                                    const double *positions, const double *cells, double *energies,
+                                    double *forces);
+
+/* `evaluate` may be called from several threads at once. */
+#define BZD_CONCURRENT 1u
+
+/* What a caller says of its potential. Clear it (= {0}), set struct_size to sizeof(bzd_potential_desc), and what is
+ * not 0. Strings are copied. */
+typedef struct bzd_potential_desc {
+    size_t struct_size;
+    bzd_potential_fn evaluate;
+    void *user_data;                              /* first argument of the functions */
+    void (*destroy)(void *user_data);             /* called once, when the potential is freed; or NULL */
+    const char *(*last_error)(void *user_data);   /* why the last call failed, or NULL */
+    const char *name;                             /* for messages */
+    const char *identity;                         /* what tells it from every other: the name where NULL */
+    const char *length_unit;                      /* angstrom where NULL */
+    const char *energy_unit;                      /* kcal/mol where NULL; forces are energy per length */
+    size_t largest_batch;                         /* most n_systems of a call; any where 0 */
+    uint32_t flags;                               /* 0 or BZD_CONCURRENT */
+    uint32_t reserved;                            /* 0 */
+} bzd_potential_desc;
+
+/* A potential of the caller's own function. From this call on `destroy` is the library's to call; where the call
+ * fails it has been called already, unless the description itself was NULL or had a wrong size. */
+bzd_status_t bzd_potential_from_callback(const bzd_potential_desc *description, bzd_potential_t **potential);
+
+void bzd_potential_free(bzd_potential_t *potential);
+
+/* Energies (frames) in kcal/mol and forces (frames, atoms, 3) in kcal/mol/angstrom of positions (frames, atoms, 3)
+ * in angstrom. */
+bzd_status_t bzd_potential_evaluate(bzd_potential_t *potential, size_t frames, size_t atoms, const int32_t *species,
+                                    const double *positions, double *energies, double *forces);
+
+/* Name, identity and, for a fitted one, the report of the fit, as JSON. */
+bzd_status_t bzd_potential_info(bzd_potential_t *potential, char **json);
+
+/* Writes a fitted force field in sGDML's file layout; BZD_UNSUPPORTED for other potentials. */
+bzd_status_t bzd_potential_save(bzd_potential_t *potential, const char *path);
+
+/* A plug-in is a shared library with this function, opened as "plugin:LIB.so:options". It need not link
+ * libboltzdrift. The library sets struct_size and clears the rest of the description; the function returns 0 after
+ * filling it in, or anything else with a message for the user in `message` (message_size bytes). `abi` is
+ * BZD_PLUGIN_ABI_VERSION of the library: refuse what you were not written for. */
+#define BZD_PLUGIN_ABI_VERSION 1
+int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *potential, char *message,
+                        size_t message_size);
+
+/* BZD_PLUGIN_ABI_VERSION of the library. */
+uint32_t bzd_plugin_abi_version(void);
+
+/* ---- From frames to a sampler ------------------------------------------------------------------------------ */
+
+/* A force field fitted to the forces of a trajectory (sGDML, closed form). Settings: {"frames": 300, "sigma": 10,
+ * "ridge": 1e-11, "memory_gb": 4}. */
+bzd_status_t bzd_fit(const bzd_dataset_t *dataset, const char *settings, bzd_progress_fn progress, void *user_data,
+                     bzd_potential_t **potential);
+
+/* States equilibrated with a potential, by Monte Carlo chains that start from the frames of a trajectory and run
+ * until split-R-hat and effective sample sizes say that they have forgotten them. Settings: {"temperature": 500} in
+ * kelvin is needed; then "frames", "chains", "seed", "effective", "r_hat", "ladder", "hottest", "leapfrog",
+ * "time_step", "warmup", "most_evaluations", "accept_unconverged", "check_bonds", "accept_fit". `report` (JSON) may
+ * be NULL. */
+bzd_status_t bzd_equilibrate(const bzd_dataset_t *dataset, bzd_potential_t *potential, const char *settings,
+                             bzd_progress_fn progress, void *user_data, bzd_dataset_t **states, char **report);
+
+/* A sampler trained on the frames of a trajectory, better: on equilibrated states. Settings: those of `boltzdrift
+ * train --config`, for example {"temperature": 500, "steps": 10000, "seed": 1}, and "device": "auto", "cpu" or
+ * "cuda:0". On the CPU the batch is shared out over the library's threads where libtorch's own number of threads is
+ * 1; it is left as the host has set it. */
+bzd_status_t bzd_train(const bzd_dataset_t *dataset, const char *settings, bzd_progress_fn progress, void *user_data,
+                       bzd_sampler_t **sampler);
+
+/* ---- Samplers ---------------------------------------------------------------------------------------------- */
+
+/* Loads a sampler that `boltzdrift train` or bzd_sampler_save wrote. */
 bzd_status_t bzd_sampler_load(const char *path, bzd_sampler_t **sampler);
 
-/* Frees a sampler; NULL is nothing to free. */
+/* Writes the sampler, through a temporary file. */
+bzd_status_t bzd_sampler_save(const bzd_sampler_t *sampler, const char *path);
+
 void bzd_sampler_free(bzd_sampler_t *sampler);
 
 /* Number of atoms n. */
@@ -56,11 +244,22 @@ bzd_status_t bzd_sampler_masses(const bzd_sampler_t *sampler, double *masses, si
 /* Temperature in kelvin that the sampler was trained for; BZD_UNSUPPORTED where it records none. */
 bzd_status_t bzd_sampler_temperature(const bzd_sampler_t *sampler, double *kelvin);
 
+/* All the sampler says of itself, as JSON: species, bonds, symmetry, settings, figures, calibration. */
+bzd_status_t bzd_sampler_info(const bzd_sampler_t *sampler, char **json);
+
 /* Positions in angstrom of samples first .. first + count of a seed, (count, n, 3), the center of mass at
  * the origin. Sample i of a seed is the same bytes whatever the range and the number of threads, so ranks
  * can draw disjoint parts of one ensemble. length = count * n * 3. */
 bzd_status_t bzd_sampler_sample(const bzd_sampler_t *sampler, uint64_t seed, uint64_t first, size_t count,
                                 double *positions, size_t length);
+
+/* The same samples, refined by Monte Carlo steps that keep the Boltzmann distribution of the potential exactly;
+ * samples that are no states of the molecule are drawn again, so exactly `count` come back. Settings: {"steps": 20,
+ * "temperature": 500, "time_step": 1.0, "leapfrog": 20}. `energies` (count) in kcal/mol and `report` (JSON) may be
+ * NULL. */
+bzd_status_t bzd_sampler_refined(const bzd_sampler_t *sampler, bzd_potential_t *potential, uint64_t seed,
+                                 uint64_t first, size_t count, const char *settings, double *positions,
+                                 size_t length, double *energies, char **report);
 
 /* Maxwell velocities in angstrom/fs at `kelvin` for the positions of those samples, (count, n, 3), without
  * momentum and angular momentum: 3n - 6 degrees of freedom move. length = count * n * 3. */

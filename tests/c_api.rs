@@ -2,7 +2,9 @@
 // A failed expectation is what a test is for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::path::{Path, PathBuf};
+mod command;
+
+use std::path::Path;
 use std::process::Command;
 
 use boltzdrift::molecule::symmetry::SymmetryOperation;
@@ -10,6 +12,7 @@ use boltzdrift::sampler::file::Shape;
 use boltzdrift::sampler::network::Layer;
 use boltzdrift::sampler::noise::{Purpose, Stream};
 use boltzdrift::sampler::{Model, Record, Sampler, FORMAT_VERSION};
+use command::{compile, library};
 
 fn model() -> Model {
     let mut stream = Stream::new(3, Purpose::Weights, 0);
@@ -41,38 +44,6 @@ fn model() -> Model {
         origin: vec![0.0, 0.0, 0.0, 0.96, 0.0, 0.0, -0.24, 0.93, 0.0],
         scale: 0.5,
     }
-}
-
-/// The folder with libboltzdrift.so: cargo leaves it beside the tests, and builds copy it one up. Programs
-/// run without cargo's LD_LIBRARY_PATH, which would find either.
-fn library() -> PathBuf {
-    let binary = PathBuf::from(env!("CARGO_BIN_EXE_boltzdrift"));
-    let up = binary.parent().unwrap();
-    let newest = [up.join("deps"), up.to_owned()]
-        .into_iter()
-        .filter_map(|folder| {
-            Some((std::fs::metadata(folder.join("libboltzdrift.so")).ok()?.modified().ok()?, folder))
-        })
-        .max();
-    newest.expect("no libboltzdrift.so beside the tests").1
-}
-
-fn compile(folder: &Path, compiler: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (library, out) = (library(), folder.join(name));
-    let done = Command::new(compiler)
-        .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"])
-        .arg(format!("-I{}", root.join("include").display()))
-        .arg(source)
-        .arg(format!("-L{}", library.display()))
-        .arg("-lboltzdrift")
-        .arg(format!("-Wl,-rpath,{}", library.display()))
-        .arg("-o")
-        .arg(&out)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    out
 }
 
 #[test]
@@ -135,7 +106,7 @@ int main(int, char **argv) {
     std::vector<double> x(18), v(18), m(3);
     if (bzd_sampler_masses(s, m.data(), 3) != BZD_OK || m[0] < 15 || m[0] > 17) return 254;
     CHECK(bzd_sampler_masses(s, m.data(), 2), BZD_INVALID, "masses");
-    CHECK(bzd_sampler_sample(s, 0, 0, 2, x.data(), 17), BZD_INVALID, "positions has room for 17");
+    CHECK(bzd_sampler_sample(s, 0, 0, 2, x.data(), 17), BZD_INVALID, "positions has 17 numbers");
     CHECK(bzd_sampler_sample(s, 0, 0, SIZE_MAX, x.data(), 18), BZD_INVALID, "memory");
     CHECK(bzd_sampler_sample(s, 0, UINT64_MAX, 2, x.data(), 18), BZD_INVALID, "last index");
     CHECK(bzd_sampler_sample(s, 0, 0, 2, nullptr, 18), BZD_INVALID, "positions is NULL");

@@ -1,9 +1,11 @@
 //! Potentials: energies and forces of many frames at once, in kcal/mol and angstrom.
 
+pub mod foreign;
 pub mod gdml;
+pub mod plugin;
 mod region;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
 
@@ -60,6 +62,18 @@ pub trait Potential: Send {
     /// How it was fitted, where it was: the report that `fit` stored, for [`crate::equilibrate::trust`].
     fn fit_report(&self) -> Option<&serde_json::Value> {
         None
+    }
+
+    /// Writes it to a file that opens it again, where it has such a file.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where there is no such file; [`Error::Io`] where it cannot be written.
+    fn save(&self, path: &Path) -> Result<()> {
+        Err(Error::Unsupported(format!(
+            "{}: potential {} has no file of its own",
+            path.display(),
+            self.name()
+        )))
     }
 }
 
@@ -133,6 +147,10 @@ impl<P: Potential> Potential for Checked<P> {
     fn fit_report(&self) -> Option<&serde_json::Value> {
         self.0.fit_report()
     }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        self.0.save(path)
+    }
 }
 
 impl<P: Potential + ?Sized> Potential for &mut P {
@@ -170,6 +188,10 @@ impl<P: Potential + ?Sized> Potential for &mut P {
     fn fit_report(&self) -> Option<&serde_json::Value> {
         (**self).fit_report()
     }
+
+    fn save(&self, path: &Path) -> Result<()> {
+        (**self).save(path)
+    }
 }
 
 /// Energies (B) and forces (B, n, 3) in new arrays, checked as by [`Checked`].
@@ -193,7 +215,17 @@ pub fn evaluate(
 pub enum Spec {
     /// `gdml:FILE`: a force field in sGDML's file layout.
     Gdml(PathBuf),
+    /// `plugin:LIB.so:options`: a potential out of a shared library ([`plugin::Plugin`]).
+    Plugin {
+        /// The library.
+        library: PathBuf,
+        /// What it is told.
+        options: String,
+    },
 }
+
+/// The kinds there are, for messages.
+const KINDS: &str = "gdml:FILE or plugin:LIB.so:options";
 
 impl Spec {
     /// Reads `kind:argument`.
@@ -204,7 +236,16 @@ impl Spec {
         match text.split_once(':') {
             Some(("gdml", file)) if !file.is_empty() => Ok(Spec::Gdml(file.into())),
             Some(("gdml", _)) => Err(Error::usage("potential 'gdml:' names no file; give gdml:FILE")),
-            _ => Err(Error::usage(format!("potential '{text}' is not known; give gdml:FILE"))),
+            Some(("plugin", rest)) => {
+                let (library, options) = rest.split_once(':').unwrap_or((rest, ""));
+                if library.is_empty() {
+                    return Err(Error::usage(
+                        "potential 'plugin:' names no library; give plugin:LIB.so:options",
+                    ));
+                }
+                Ok(Spec::Plugin { library: library.into(), options: options.to_owned() })
+            }
+            _ => Err(Error::usage(format!("potential '{text}' is not known; give {KINDS}"))),
         }
     }
 
@@ -215,6 +256,7 @@ impl Spec {
     pub fn open(&self) -> Result<Box<dyn Potential>> {
         match self {
             Spec::Gdml(file) => Ok(Box::new(Gdml::load(file)?)),
+            Spec::Plugin { library, options } => Ok(Box::new(plugin::Plugin::open(library, options)?)),
         }
     }
 }

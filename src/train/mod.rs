@@ -9,6 +9,7 @@ pub mod device;
 pub mod draw;
 pub mod objective;
 mod parallel;
+pub mod quality;
 pub mod settings;
 
 use std::path::Path;

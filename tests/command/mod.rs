@@ -1,6 +1,8 @@
-//! The program as a user starts it.
+//! The program as a user starts it, and the library as a program links it.
+// Each test takes what it needs.
+#![allow(dead_code)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// Settings of a network that is trained in seconds.
@@ -47,4 +49,37 @@ pub fn full_disk(folder: &Path, arguments: &str, output: &str, blocks: usize) {
         .unwrap()
         .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
     assert_eq!(left.count(), 0, "temporary files are left");
+}
+
+/// The folder with libboltzdrift.so: cargo leaves it beside the tests, and builds copy it one up. Programs
+/// run without cargo's LD_LIBRARY_PATH, which would find either.
+pub fn library() -> PathBuf {
+    let binary = PathBuf::from(env!("CARGO_BIN_EXE_boltzdrift"));
+    let up = binary.parent().unwrap();
+    let newest = [up.join("deps"), up.to_owned()]
+        .into_iter()
+        .filter_map(|folder| {
+            Some((std::fs::metadata(folder.join("libboltzdrift.so")).ok()?.modified().ok()?, folder))
+        })
+        .max();
+    newest.expect("no libboltzdrift.so beside the tests").1
+}
+
+/// Compiles a program against the header and the shared library.
+pub fn compile(folder: &Path, compiler: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (library, out) = (library(), folder.join(name));
+    let done = Command::new(compiler)
+        .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"])
+        .arg(format!("-I{}", root.join("include").display()))
+        .arg(source)
+        .arg(format!("-L{}", library.display()))
+        .arg("-lboltzdrift")
+        .arg(format!("-Wl,-rpath,{}", library.display()))
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
 }

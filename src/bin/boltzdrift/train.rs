@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 
 use boltzdrift::dataset::Dataset;
-use boltzdrift::metrics::{self, Ensemble};
-use boltzdrift::sampler::Sampler;
 use boltzdrift::train::checkpoint::Checkpoint;
-use boltzdrift::train::{device, draw, Continue, Method, Overrides, Settings, Trainer};
+use boltzdrift::train::{device, quality, Continue, Method, Overrides, Settings, Trainer};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
@@ -14,9 +12,6 @@ use crate::args::{beside, check_checkpoint, check_writable, distinct, temperatur
 use crate::debias::{Debias, Prepared};
 use crate::readings;
 use crate::terminal::{interrupted, say, Bar};
-
-/// Samples drawn after training for the figures in the sampler's record.
-const FIGURE_SAMPLES: usize = 5000;
 
 /// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
 #[derive(Args)]
@@ -125,15 +120,7 @@ impl Train {
             }
         })?;
         bar.done();
-        let mut model = trainer.export()?;
-        let sampler = Sampler::new(model.clone())?;
-        let samples = sampler.sample(trainer.settings().seed, 0, FIGURE_SAMPLES)?;
-        let ours = Ensemble { species: &data.species, positions: samples.view(), energies: None };
-        // With weights, the frames the training has seen: drawn as it draws them.
-        let seen =
-            weights.map(|weights| draw::resample(&data, weights, trainer.settings().seed)).transpose()?;
-        let seen = seen.as_ref().unwrap_or(&data);
-        let figures = metrics::evaluate(&ours, &Ensemble::from(seen), &metrics::Options::default())?;
+        let (mut model, figures) = quality::with_figures(&trainer, &data, weights)?;
         let summary = format!(
             "against the training frames (their own halves in brackets): TVD {:.4} ({:.4}), pair TVD {:.4} ({:.4}), \
              W2 {:.4} ({:.4}) angstrom",
@@ -144,8 +131,6 @@ impl Train {
             figures.figures.w2,
             figures.floor.w2
         );
-        model.record.figures =
-            serde_json::to_value(&figures).map_err(|error| Error::Numeric(error.to_string()))?;
         model.record.calibration = record;
         model.save(&self.output)?;
         if kept.exists() {

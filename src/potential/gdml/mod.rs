@@ -286,6 +286,10 @@ impl Potential for Gdml {
     fn fit_report(&self) -> Option<&serde_json::Value> {
         Some(&self.parts.record).filter(|record| !record.is_null())
     }
+
+    fn save(&self, path: &std::path::Path) -> Result<()> {
+        Gdml::save(self, path)
+    }
 }
 
 #[cfg(test)]

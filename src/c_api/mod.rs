@@ -1,0 +1,116 @@
+//! The C ABI, declared in `include/boltzdrift.h`: an `extern "C"` skin over the library.
+//!
+//! Every call returns a status and writes through pointers that the caller owns. No panic crosses: one
+//! is caught and comes back as `BZD_INTERNAL`. The last error's message is kept for each thread.
+#![allow(unsafe_code)]
+
+mod arguments;
+pub mod dataset;
+pub mod log;
+pub mod potential;
+pub mod sampler;
+pub mod stages;
+
+use std::cell::{Cell, RefCell};
+use std::ffi::{c_char, CString};
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use crate::{Error, Result};
+
+/// Version of the ABI: it grows where a function's meaning or signature changes.
+pub const ABI_VERSION: u32 = 1;
+
+const OK: i32 = 0;
+const INVALID: i32 = 1;
+const FAILED: i32 = 2;
+const UNSUPPORTED: i32 = 3;
+const INTERNAL: i32 = 4;
+const POTENTIAL: i32 = 5;
+const INTERRUPTED: i32 = 6;
+
+thread_local! {
+    static LAST: RefCell<CString> = RefCell::new(CString::default());
+    static LAST_STATUS: Cell<i32> = const { Cell::new(0) };
+}
+
+fn remember(message: &str, status: i32) {
+    // A message never holds a NUL of ours, but it may quote a file.
+    let text = CString::new(message.replace('\0', " ")).unwrap_or_default();
+    LAST.with(|last| *last.borrow_mut() = text);
+    LAST_STATUS.set(status);
+}
+
+/// Runs a call: its status, with the message of a failure remembered.
+fn guarded(work: impl FnOnce() -> Result<()>) -> i32 {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(())) => OK,
+        Ok(Err(error)) => {
+            let status = if let Error::Potential { status: Some(status), .. } = error { status } else { 0 };
+            remember(&error.to_string(), status);
+            match error {
+                Error::Usage(_) => INVALID,
+                Error::Unsupported(_) => UNSUPPORTED,
+                Error::Potential { .. } => POTENTIAL,
+                Error::Interrupted(_) => INTERRUPTED,
+                _ => FAILED,
+            }
+        }
+        Err(_) => {
+            remember("an internal error of boltzdrift; please report it with the call that led to it", 0);
+            INTERNAL
+        }
+    }
+}
+
+/// Frees an object that a call gave; NULL is nothing to free.
+///
+/// # Safety
+/// `pointer` is NULL or came from `Box::into_raw` and was not freed.
+unsafe fn free<T>(pointer: *mut T) {
+    if !pointer.is_null() {
+        // SAFETY: as promised by the caller. A panic in a destructor must not cross.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(unsafe { Box::from_raw(pointer) })));
+    }
+}
+
+/// Version of the library, as `"0.1.0"`; static.
+#[no_mangle]
+pub extern "C" fn bzd_version() -> *const c_char {
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
+}
+
+/// [`ABI_VERSION`].
+#[no_mangle]
+pub extern "C" fn bzd_abi_version() -> u32 {
+    ABI_VERSION
+}
+
+/// Whether this build can fit and train: 1, or 0 in the sampler-only build.
+#[no_mangle]
+pub extern "C" fn bzd_can_train() -> i32 {
+    i32::from(cfg!(feature = "train"))
+}
+
+/// Message of the last error on this thread; valid until the next failing call on it.
+#[no_mangle]
+pub extern "C" fn bzd_last_error() -> *const c_char {
+    LAST.with(|last| last.borrow().as_ptr())
+}
+
+/// Status that the caller's own potential returned in the last error on this thread; 0 where it was another error.
+#[no_mangle]
+pub extern "C" fn bzd_last_potential_status() -> i32 {
+    LAST_STATUS.get()
+}
+
+/// Frees a string that a call gave; NULL is nothing to free.
+///
+/// # Safety
+/// `text` is NULL or came from a call of this library and was not freed.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_string_free(text: *mut c_char) {
+    if !text.is_null() {
+        // SAFETY: as promised by the caller.
+        drop(unsafe { CString::from_raw(text) });
+    }
+}

@@ -1,0 +1,124 @@
+//! Potentials: by name or from the caller's own function.
+
+use std::ffi::c_char;
+
+use ndarray::{ArrayViewMut1, ArrayViewMut3};
+
+use super::arguments::{array, changing, cube_view, give_json, numbers, place, size, species, text};
+use super::{free, guarded};
+use crate::potential::foreign::{Descriptor, Foreign};
+use crate::potential::{Checked, Potential, Spec};
+use crate::Error;
+
+/// What `bzd_potential_t` points to.
+pub struct Handle(pub(super) Box<dyn Potential>);
+
+/// Opens a potential by its name: `gdml:FILE`, `plugin:LIB.so:options`, `torchscript:FILE`.
+///
+/// # Safety
+/// `spec` is NULL or NUL-terminated; `potential` is NULL or valid for a write.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_potential_open(spec: *const c_char, potential: *mut *mut Handle) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (place, spec) = unsafe { (place(potential, "potential")?, text(spec, "spec")?) };
+        *place = Box::into_raw(Box::new(Handle(Spec::parse(spec)?.open()?)));
+        Ok(())
+    })
+}
+
+/// A potential of the caller's own function. `destroy` is called once, at the end or where this call fails.
+///
+/// # Safety
+/// `description` is NULL or keeps the promises of `bzd_potential_desc`; `potential` is NULL or valid for a write.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_potential_from_callback(
+    description: *const Descriptor,
+    potential: *mut *mut Handle,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let own = unsafe { Descriptor::read(description) }?;
+        // SAFETY: as promised by the caller; a potential that is made calls `destroy`.
+        let made = unsafe { Foreign::new(&own) };
+        // SAFETY: as promised by the caller.
+        let place = unsafe { place(potential, "potential") }?;
+        *place = Box::into_raw(Box::new(Handle(Box::new(made?))));
+        Ok(())
+    })
+}
+
+/// Frees a potential; NULL is nothing to free.
+///
+/// # Safety
+/// `potential` is NULL or came from a call of this library and was not freed.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_potential_free(potential: *mut Handle) {
+    // SAFETY: as promised by the caller.
+    unsafe { free(potential) }
+}
+
+/// Energies (B) in kcal/mol and forces (B, n, 3) in kcal/mol/angstrom of positions (B, n, 3) in angstrom.
+///
+/// # Safety
+/// `potential` is NULL or live and used by this call alone; `species_of` is NULL or has `atoms` numbers, `positions` and
+/// `forces` frames x atoms x 3, `energies` frames.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_potential_evaluate(
+    potential: *mut Handle,
+    frames: usize,
+    atoms: usize,
+    species_of: *const i32,
+    positions: *const f64,
+    energies: *mut f64,
+    forces: *mut f64,
+) -> i32 {
+    guarded(|| {
+        let all = size(frames, atoms)?;
+        // SAFETY: as promised by the caller.
+        let (potential, z, x, e, f) = unsafe {
+            (
+                changing(potential, "potential")?,
+                numbers(species_of, atoms, "species")?,
+                numbers(positions, all, "positions")?,
+                array(energies, frames, "energies")?,
+                array(forces, all, "forces")?,
+            )
+        };
+        let shape = |error: ndarray::ShapeError| Error::Numeric(error.to_string());
+        let forces = ArrayViewMut3::from_shape((frames, atoms, 3), f).map_err(shape)?;
+        Checked(potential.0.as_mut()).energies_forces(
+            &species(z)?,
+            cube_view(x, frames, atoms)?,
+            ArrayViewMut1::from(e),
+            forces,
+        )
+    })
+}
+
+/// Name, identity and, for a fitted one, the report of the fit, as JSON.
+///
+/// # Safety
+/// `potential` is NULL or live and used by this call alone; `json` is NULL or valid for a write.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_potential_info(potential: *mut Handle, json: *mut *mut c_char) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (place, potential) = unsafe { (place(json, "json")?, changing(potential, "potential")?) };
+        let potential = &potential.0;
+        give_json(
+            place,
+            &serde_json::json!({
+                "name": potential.name(),
+                "identity": potential.identity(),
+                "fit": potential.fit_report(),
+            }),
+        )
+    })
+}
+
+/// Version of the plug-in interface that this library speaks.
+#[no_mangle]
+pub extern "C" fn bzd_plugin_abi_version() -> u32 {
+    crate::potential::plugin::PLUGIN_ABI
+}
