@@ -2,8 +2,10 @@
 
 pub mod gdml;
 mod region;
+#[cfg(feature = "train")]
+pub mod torchscript;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
 
@@ -11,6 +13,8 @@ use crate::{Error, Result};
 
 pub use gdml::Gdml;
 pub use region::{Outside, Region};
+#[cfg(feature = "train")]
+pub use torchscript::TorchScript;
 
 /// A potential-energy surface. Batched: B frames of n atoms each.
 pub trait Potential: Send {
@@ -193,18 +197,30 @@ pub fn evaluate(
 pub enum Spec {
     /// `gdml:FILE`: a force field in sGDML's file layout.
     Gdml(PathBuf),
+    /// `torchscript:FILE[,key=value...]`: a TorchScript module, with the feature `train`.
+    #[cfg(feature = "train")]
+    TorchScript(torchscript::Options),
 }
 
 impl Spec {
     /// Reads `kind:argument`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an unknown kind (the message lists what there is) or a missing file name.
+    /// [`Error::Usage`] for an unknown kind (the message lists what there is), a missing file name or a wrong option;
+    /// [`Error::Unsupported`] for `torchscript` in a build without libtorch.
     pub fn parse(text: &str) -> Result<Self> {
         match text.split_once(':') {
             Some(("gdml", file)) if !file.is_empty() => Ok(Spec::Gdml(file.into())),
             Some(("gdml", _)) => Err(Error::usage("potential 'gdml:' names no file; give gdml:FILE")),
-            _ => Err(Error::usage(format!("potential '{text}' is not known; give gdml:FILE"))),
+            #[cfg(feature = "train")]
+            Some(("torchscript", rest)) => torchscript::Options::parse(rest).map(Spec::TorchScript),
+            #[cfg(not(feature = "train"))]
+            Some(("torchscript", _)) => Err(Error::Unsupported(format!(
+                "potential '{text}': this build has no libtorch; build with the feature 'train', or give gdml:FILE"
+            ))),
+            _ => {
+                Err(Error::usage(format!("potential '{text}' is not known; give gdml:FILE or torchscript:FILE")))
+            }
         }
     }
 
@@ -215,6 +231,17 @@ impl Spec {
     pub fn open(&self) -> Result<Box<dyn Potential>> {
         match self {
             Spec::Gdml(file) => Ok(Box::new(Gdml::load(file)?)),
+            #[cfg(feature = "train")]
+            Spec::TorchScript(options) => Ok(Box::new(TorchScript::load(options)?)),
+        }
+    }
+
+    /// The file it is read from, which no output may replace; none for a potential without one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Spec::Gdml(file) => Some(file),
+            #[cfg(feature = "train")]
+            Spec::TorchScript(options) => Some(&options.file),
         }
     }
 }
