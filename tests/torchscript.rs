@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "train")]
 
+#[allow(dead_code)] // its other molecules serve other tests
 mod analytic;
 mod module_file;
 
@@ -80,7 +81,12 @@ fn energies_and_forces_are_the_molecules_own_in_any_batch() {
         close(&evaluate(model.as_mut(), &SPECIES, x.view()).unwrap(), (&e, &f), 1e-10);
     }
     let mut single = open(&path, ",dtype=float32,batch=16").unwrap();
-    close(&evaluate(single.as_mut(), &SPECIES, x.view()).unwrap(), (&e, &f), 1e-4);
+    let (energies, forces) = evaluate(single.as_mut(), &SPECIES, x.view()).unwrap();
+    // Positions of seven digits and stiff bonds: the error stays the same where a force is small by chance.
+    let size = |v: &[f64]| (v.iter().map(|v| v * v).sum::<f64>() / v.len() as f64).sqrt();
+    let [off, rms] = [(&forces - &f), f.clone()].map(|f| size(f.as_slice().unwrap()));
+    let energies_off = size((&energies - &e).as_slice().unwrap());
+    assert!(off < 1e-4 * rms && off > 0.0 && energies_off < 1e-4, "{off} of {rms}, {energies_off}");
     // Forces are the slope of the energies, and frames do not hear of each other.
     let mut model = open(&path, "").unwrap();
     let step = 1e-5;
@@ -180,14 +186,14 @@ fn modules_that_break_the_contract_are_named() {
             &["shape [5, 3] for 5 frames", "[5] or [5, 1]"],
         ),
         ("Tensor", "return torch.sum(positions)".into(), &["shape [] for 5 frames", "torch.jit.script"]),
-        ("Tensor", format!("return {sum}.to(torch.float32)"), &["float32", "dtype=float32"]),
-        ("Tensor", format!("return {sum}.to(torch.int64)"), &["Int64", "float64 or float32"]),
+        ("Tensor", format!("return {sum}.to(6)"), &["float32", "dtype=float32"]),
+        ("Tensor", format!("return {sum}.to(4)"), &["Int64", "float64 or float32"]),
         (
             "Tensor",
             format!("return torch.detach({sum})"),
             &["do not depend on the positions", "(energies, forces)"],
         ),
-        ("Tensor", "return torch.ones([positions.size(0)], dtype=torch.float64)".into(), &["do not depend"]),
+        ("Tensor", "return torch.ones([positions.size(0)], dtype=7)".into(), &["do not depend"]),
         ("Tuple[Tensor, Tensor]", format!("return ({sum}, positions[:, 0])"), &["forces of shape [5, 3]"]),
         ("Tuple[Tensor, Tensor, int]", format!("return ({sum}, positions, 1)"), &["a tuple of 3", contract]),
         ("Dict[str, Tensor]", format!("return {{\"e\": {sum}}}"), &["a dictionary", contract]),

@@ -51,7 +51,13 @@ pub(super) fn meaningful(text: &str) -> String {
 
 /// What to do about a message of libtorch.
 pub(super) fn advice(message: &str) -> String {
-    let signature = ["forward", "expected at most", "missing value for argument", "Expected a value of type"];
+    let signature = [
+        "forward()",
+        "Method 'forward'",
+        "expected at most",
+        "missing value for argument",
+        "Expected a value of type",
+    ];
     if signature.iter().any(|words| message.contains(words)) {
         format!("write {CONTRACT}")
     } else if message.contains("dtype") || message.contains("scalar type") {
