@@ -154,24 +154,32 @@ fn what_tells_one_potential_from_another() {
     assert_eq!(all.len(), 5);
 }
 
-/// The module of docs/potentials.md, and one with weights in float32 and a table of pairs.
+/// A module with parameters in float32 and tables of integers and masks, and the same with a matrix, which only the
+/// export can convert. The example of docs/potentials.md stands before it.
 #[cfg(feature = "train")]
 const EXPORT: &str = r#"
-import torch
-
 
 class Table(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, mixed: bool):
         super().__init__()
+        self.mixed = mixed
         self.register_buffer("pairs", torch.tensor([[0, 1]]))
+        self.register_buffer("used", torch.tensor([True]))
+        self.register_buffer("turn", torch.eye(3))
         self.stiffness = torch.nn.Parameter(torch.tensor([100.0]))
 
     def forward(self, species: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-        r = (positions[:, self.pairs[:, 1]] - positions[:, self.pairs[:, 0]]).norm(p=2, dim=-1)
+        d = positions[:, self.pairs[:, 1]] - positions[:, self.pairs[:, 0]]
+        if self.mixed:
+            d = torch.matmul(d, self.turn)
+        r = torch.linalg.norm(d, dim=-1)[:, self.used]
         return (self.stiffness * (r - 1.2) ** 2).sum(dim=1)
 
 
-torch.jit.script(Table()).save("table.pt")
+torch.jit.script(Table(False)).save("table.pt")
+torch.jit.script(Table(True)).save("mixed.pt")
+torch.jit.script(Table(True).double()).save("double.pt")
+torch.save({"weights": torch.ones(3)}, "weights.pt")
 "#;
 
 #[cfg(feature = "train")]
@@ -181,19 +189,43 @@ fn modules_that_python_wrote() {
     // The Python beside the libtorch of this build, where it has PyTorch.
     let python =
         PathBuf::from(std::env::var_os("LIBTORCH").unwrap_or_default()).with_file_name("bin").join("python");
-    std::fs::write(folder.join("export.py"), EXPORT).unwrap();
-    let done = std::process::Command::new(&python).current_dir(&folder).arg("export.py").output();
-    if !done.as_ref().is_ok_and(|done| done.status.success()) {
+    let has = std::process::Command::new(&python).args(["-c", "import torch"]).output();
+    if !has.is_ok_and(|done| done.status.success()) {
         eprintln!("skipped: no Python with PyTorch beside LIBTORCH");
         return;
     }
-    let evaluate =
-        "evaluate pair.xyz --reference pair.xyz --units real --json --potential torchscript:table.pt";
+    let docs = include_str!("../docs/potentials.md");
+    let example = docs.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
+    std::fs::write(folder.join("export.py"), format!("{example}{EXPORT}")).unwrap();
+    let done = std::process::Command::new(&python).current_dir(&folder).arg("export.py").output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let evaluate = "evaluate pair.xyz --reference pair.xyz --units real --json --potential torchscript:";
     let truth = (0..50).map(|k| 100.0 * (f64::from(k) * 0.01 - 0.2).powi(2)).sum::<f64>() / 50.0;
-    for (options, within) in [("", 1e-8), (",dtype=float32", 1e-4)] {
+    let morse = (0..50).map(|k| 110.0 * (1.0 - (-2.2 * (f64::from(k) * 0.01 + 0.04)).exp()).powi(2));
+    let morse = morse.sum::<f64>() / 50.0;
+    for (options, truth, within) in [
+        ("table.pt", truth, 1e-8),
+        ("table.pt,dtype=float32", truth, 1e-4),
+        ("mixed.pt,dtype=float32", truth, 1e-4),
+        ("double.pt", truth, 1e-8),
+        ("morse.pt,batch=9", morse, 1e-8),
+        ("morse.pt,dtype=float32", morse, 1e-4),
+    ] {
         let said: serde_json::Value =
             serde_json::from_str(&good(&folder, &format!("{evaluate}{options}"))).unwrap();
         let mean = said["energy"]["samples"]["mean"].as_f64().unwrap();
-        assert!((mean - truth).abs() < within, "{mean} for {truth}");
+        assert!((mean - truth).abs() < within, "{options}: {mean} for {truth}");
     }
+    bad(
+        &folder,
+        &format!("{evaluate}mixed.pt"),
+        1,
+        &["mixed.pt, frame 0", "module.double()", "dtype=float32"],
+    );
+    bad(
+        &folder,
+        &format!("{evaluate}weights.pt"),
+        1,
+        &["weights.pt", "no TorchScript module", "torch.jit.script"],
+    );
 }

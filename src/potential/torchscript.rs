@@ -74,13 +74,11 @@ impl TorchScript {
             Precision::Single => (Kind::Float, "float32"),
         };
         let mut module = CModule::load_data_on_device(&mut bytes.as_slice(), device).map_err(refused)?;
-        // Already on the device: this converts only.
-        module.to(device, kind, false);
-        module.f_set_eval().map_err(refused)?;
-        for (_, parameter) in module.named_parameters().map_err(refused)? {
-            // Nobody asks for the slope along a parameter.
-            let _same = parameter.f_set_requires_grad(false).map_err(refused)?;
+        if !holds_integers(&bytes) {
+            // Already on the device: this converts only.
+            module.to(device, kind, false);
         }
+        module.f_set_eval().and_then(|()| settle(&module, kind)).map_err(refused)?;
         let mut hash = Sha256::new();
         hash.update("torchscript");
         hash.update(&bytes);
@@ -179,6 +177,27 @@ impl TorchScript {
     }
 }
 
+/// Whether tensors of integers or truth values are in the archive, which is not compressed. `to` would make
+/// floating-point numbers of them too, and a table of indices would be none any more.
+fn holds_integers(bytes: &[u8]) -> bool {
+    let names =
+        ["Long", "Int", "Short", "Char", "Byte", "Bool"].map(|name| format!("torch\n{name}Storage\n"));
+    names.iter().any(|name| bytes.windows(name.len()).any(|part| part == name.as_bytes()))
+}
+
+/// Converts the parameters, where `to` did not, and freezes them: nobody asks for the slope along one.
+fn settle(module: &CModule, kind: Kind) -> Result<(), tch::TchError> {
+    for (_, mut parameter) in module.named_parameters()? {
+        let own = parameter.f_kind()?;
+        if own != kind && matches!(own, Kind::Double | Kind::Float | Kind::Half | Kind::BFloat16) {
+            let converted = tch::no_grad(|| parameter.f_to_kind(kind))?;
+            parameter.f_set_data(&converted)?;
+        }
+        let _same = parameter.f_set_requires_grad(false)?;
+    }
+    Ok(())
+}
+
 impl Potential for TorchScript {
     fn energies_forces(
         &mut self,
@@ -187,7 +206,7 @@ impl Potential for TorchScript {
         mut energies: ArrayViewMut1<f64>,
         mut forces: ArrayViewMut3<f64>,
     ) -> Result<()> {
-        let (frames, atoms, _) = positions.dim();
+        let frames = positions.dim().0;
         if positions.dim() != (frames, species.len(), 3)
             || forces.dim() != positions.dim()
             || energies.len() != frames
@@ -212,7 +231,6 @@ impl Potential for TorchScript {
             forces.slice_mut(s![start..end, .., ..]).iter_mut().zip(f).for_each(|(to, from)| *to = from);
             start = end;
         }
-        debug_assert_eq!(forces.len(), frames * atoms * 3);
         Ok(())
     }
 

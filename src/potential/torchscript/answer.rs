@@ -61,7 +61,8 @@ pub(super) fn advice(message: &str) -> String {
     if signature.iter().any(|words| message.contains(words)) {
         format!("write {CONTRACT}")
     } else if message.contains("dtype") || message.contains("scalar type") {
-        "make new tensors in forward with dtype=positions.dtype, or give dtype=float32 where the module is frozen in it"
+        "write the module after module.double(), or after module.float() and with dtype=float32; make new tensors in \
+         forward with dtype=positions.dtype"
             .into()
     } else if message.contains("same device") {
         "make new tensors in forward with device=positions.device".into()
