@@ -51,13 +51,7 @@ pub(super) fn meaningful(text: &str) -> String {
 
 /// What to do about a message of libtorch.
 pub(super) fn advice(message: &str) -> String {
-    let signature = [
-        "forward()",
-        "Method 'forward'",
-        "expected at most",
-        "missing value for argument",
-        "Expected a value of type",
-    ];
+    let signature = ["Declaration: forward(", "Method 'forward'", "forward() "];
     if signature.iter().any(|words| message.contains(words)) {
         format!("write {CONTRACT}")
     } else if message.contains("dtype") || message.contains("scalar type") {

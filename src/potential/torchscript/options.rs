@@ -74,15 +74,8 @@ impl Options {
                 "device" => value.parse().map(|device| options.device = device),
                 "length" => parse_unit(value, LENGTH).map(|_| options.length = value.into()),
                 "energy" => parse_unit(value, ENERGY).map(|_| options.energy = value.into()),
-                "dtype" => match value {
-                    "float64" => Ok(options.precision = Precision::Double),
-                    "float32" => Ok(options.precision = Precision::Single),
-                    _ => Err(Error::usage("give float64 or float32")),
-                },
-                "batch" => match value.parse() {
-                    Ok(frames) if frames > 0 => Ok(options.batch = Some(frames)),
-                    _ => Err(Error::usage("give a number of frames, 1 or more")),
-                },
+                "dtype" => precision(value).map(|precision| options.precision = precision),
+                "batch" => frames(value).map(|frames| options.batch = Some(frames)),
                 _ => return wrong(format!("option '{key}' is not known; give {KNOWN}")),
             };
             if let Err(error) = read {
@@ -91,4 +84,17 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn precision(text: &str) -> Result<Precision> {
+    match text {
+        "float64" => Ok(Precision::Double),
+        "float32" => Ok(Precision::Single),
+        _ => Err(Error::usage("give float64 or float32")),
+    }
+}
+
+fn frames(text: &str) -> Result<usize> {
+    let number = text.parse().ok().filter(|&frames| frames > 0);
+    number.ok_or_else(|| Error::usage("give a number of frames, 1 or more"))
 }
