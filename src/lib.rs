@@ -8,7 +8,7 @@
 //! [`sampler`] (the exported file and its torch-free inference) → [`equilibrate`] (states at a temperature,
 //! by Monte Carlo) → `fit` (a force field from force labels) → `calibrate` (fit and equilibration as stages)
 //! → `drift` (the drifting fields) → `generator`, `train` (these five need the feature `train`) → [`metrics`]
-//! (samples against a reference) → [`report`] (what the user reads). [`c_api`] is the skin for C, and the only
+//! (samples against a reference) → [`report`] (what the user reads). A potential on libtorch asks `train` where to run. [`c_api`] is the skin for C, and the only
 //! foreign caller.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,

@@ -4,6 +4,8 @@ pub mod foreign;
 pub mod gdml;
 pub mod plugin;
 mod region;
+#[cfg(feature = "train")]
+pub mod torchscript;
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +15,8 @@ use crate::{Error, Result};
 
 pub use gdml::Gdml;
 pub use region::{Outside, Region};
+#[cfg(feature = "train")]
+pub use torchscript::TorchScript;
 
 /// A potential-energy surface. Batched: B frames of n atoms each.
 pub trait Potential: Send {
@@ -222,16 +226,24 @@ pub enum Spec {
         /// What it is told.
         options: String,
     },
+    /// `torchscript:FILE[,key=value...]`: a TorchScript module, with the feature `train`.
+    #[cfg(feature = "train")]
+    TorchScript(torchscript::Options),
 }
 
 /// The kinds there are, for messages.
-const KINDS: &str = "gdml:FILE or plugin:LIB.so:options";
+const KINDS: &str = if cfg!(feature = "train") {
+    "gdml:FILE, torchscript:FILE or plugin:LIB.so:options"
+} else {
+    "gdml:FILE or plugin:LIB.so:options"
+};
 
 impl Spec {
     /// Reads `kind:argument`.
     ///
     /// # Errors
-    /// [`Error::Usage`] for an unknown kind (the message lists what there is) or a missing file name.
+    /// [`Error::Usage`] for an unknown kind (the message lists what there is), a missing file name or a wrong option;
+    /// [`Error::Unsupported`] for `torchscript` in a build without libtorch.
     pub fn parse(text: &str) -> Result<Self> {
         match text.split_once(':') {
             Some(("gdml", file)) if !file.is_empty() => Ok(Spec::Gdml(file.into())),
@@ -245,6 +257,12 @@ impl Spec {
                 }
                 Ok(Spec::Plugin { library: library.into(), options: options.to_owned() })
             }
+            #[cfg(feature = "train")]
+            Some(("torchscript", rest)) => torchscript::Options::parse(rest).map(Spec::TorchScript),
+            #[cfg(not(feature = "train"))]
+            Some(("torchscript", _)) => Err(Error::Unsupported(format!(
+                "potential '{text}': this build has no libtorch; build with the feature 'train', or give {KINDS}"
+            ))),
             _ => Err(Error::usage(format!("potential '{text}' is not known; give {KINDS}"))),
         }
     }
@@ -257,6 +275,18 @@ impl Spec {
         match self {
             Spec::Gdml(file) => Ok(Box::new(Gdml::load(file)?)),
             Spec::Plugin { library, options } => Ok(Box::new(plugin::Plugin::open(library, options)?)),
+            #[cfg(feature = "train")]
+            Spec::TorchScript(options) => Ok(Box::new(TorchScript::load(options)?)),
+        }
+    }
+
+    /// The file it is read from, which no output may replace; none for a potential without one.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Spec::Gdml(file) => Some(file),
+            #[cfg(feature = "train")]
+            Spec::TorchScript(options) => Some(&options.file),
+            Spec::Plugin { library, .. } => Some(library),
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Debias {
     /// Learn equilibrated states at --temperature instead of the frames.
     #[arg(long, value_enum, default_value_t)]
     debias: Kind,
-    /// The potential of --debias potential, as gdml:FILE.
+    /// The potential of --debias potential, as gdml:FILE or torchscript:FILE.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
     /// Frames that --debias fit learns from.
@@ -109,10 +109,13 @@ impl Debias {
         }
         only(self.stages.is_some(), "--stages", &[Kind::Fit, Kind::Potential])?;
         if self.debias == Kind::Potential && self.potential.is_none() {
-            return Err(Error::usage("--debias potential needs the potential: --potential gdml:FILE"));
+            return Err(Error::usage(
+                "--debias potential needs the potential: --potential gdml:FILE or torchscript:FILE",
+            ));
         }
-        if let Some(Spec::Gdml(file)) = self.potential.as_deref().map(Spec::parse).transpose()? {
-            distinct(output, &file, "the potential")?;
+        let spec = self.potential.as_deref().map(Spec::parse).transpose()?;
+        if let Some(file) = spec.as_ref().and_then(Spec::file) {
+            distinct(output, file, "the potential")?;
         }
         if matches!(self.debias, Kind::Fit | Kind::Potential) {
             let folder = self.stages(output);

@@ -23,7 +23,7 @@ pub struct Equilibrate {
     /// Where to write the states; .npz keeps energies and forces.
     #[arg(short, long, value_name = "POOL")]
     output: PathBuf,
-    /// The potential, as gdml:FILE.
+    /// The potential, as gdml:FILE or torchscript:FILE.
     #[arg(long, value_name = "SPEC")]
     potential: String,
     /// Temperature of the states, for example 500K.
@@ -207,7 +207,7 @@ impl Equilibrate {
         written.extend(&self.report);
         for (k, output) in written.iter().enumerate() {
             distinct(output, &self.trajectory, "the trajectory itself")?;
-            if let Spec::Gdml(file) = spec {
+            if let Some(file) = spec.file() {
                 distinct(output, file, "the potential")?;
             }
             for other in &written[..k] {

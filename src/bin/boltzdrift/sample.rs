@@ -102,7 +102,7 @@ pub struct Sample {
     /// state of the molecule.
     #[arg(long, value_name = "K")]
     refine: Option<usize>,
-    /// The potential to refine with, as gdml:FILE.
+    /// The potential to refine with, as gdml:FILE or torchscript:FILE.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
     /// Time step of the refinement, for example 1fs.
@@ -228,10 +228,12 @@ impl Sample {
             };
         };
         let spec = self.potential.as_deref().ok_or_else(|| {
-            Error::usage("--refine needs the potential to refine with: --potential gdml:FILE")
+            Error::usage(
+                "--refine needs the potential to refine with: --potential gdml:FILE or torchscript:FILE",
+            )
         })?;
         let spec = Spec::parse(spec)?;
-        if let Spec::Gdml(file) = &spec {
+        if let Some(file) = spec.file() {
             distinct(&self.output, file, "the potential")?;
         }
         let time_step = self.time_step.as_deref().map(|text| parse_quantity(text, TIME)).transpose()?;

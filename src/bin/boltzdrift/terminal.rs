@@ -33,6 +33,9 @@ pub fn use_threads(threads: Option<usize>) -> Result<()> {
     if !(1..=MOST_THREADS).contains(&threads) {
         return Err(Error::usage(format!("--threads {threads}: give 1 to {MOST_THREADS}")));
     }
+    // A potential on libtorch computes with libtorch's own threads.
+    #[cfg(feature = "train")]
+    boltzdrift::train::device::use_threads(threads);
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()

@@ -90,8 +90,6 @@ impl Train {
         check_writable(&self.output)?;
         check_writable(&kept)?;
         let (device, said) = device::resolve(self.device.parse()?)?;
-        // Training shares out the batch itself; libtorch's threads would wait for each other in every operation.
-        device::use_threads(1);
         let need_forces = settings.method.needs_forces() || self.debias.needs_forces();
         let data = self.reading.read(&self.trajectory, need_forces, quiet)?;
         for warning in &data.source.warnings {
@@ -102,6 +100,9 @@ impl Train {
         let Prepared { data, weights, record } =
             self.debias.prepare(data, kelvin, settings.seed, &self.output, quiet)?;
         let weights = weights.as_deref();
+        // Training shares out the batch itself; libtorch's threads would wait for each other in every operation. Not
+        // before: a potential on libtorch wants them.
+        device::use_threads(1);
         let mut trainer = match &checkpoint {
             None => Trainer::weighted(&data, settings, device, weights)?,
             Some(checkpoint) => Trainer::resume_weighted(&data, checkpoint, device, weights)?,
