@@ -46,16 +46,16 @@ pub struct Progress {
 }
 
 /// Frames on their way to labels.
-pub struct Labelling<'a> {
+pub struct Labelling<'a, 'p> {
     data: &'a Dataset,
-    potential: &'a mut dyn Potential,
+    potential: &'p mut dyn Potential,
     settings: Settings,
     partial: Partial,
     /// Rows of the frames on which the potential failed.
     failing: Vec<usize>,
 }
 
-impl<'a> Labelling<'a> {
+impl<'a, 'p> Labelling<'a, 'p> {
     /// Begins, or goes on where `partial` says that an earlier run of the same frames and potential ended. The file
     /// appears with the first labels.
     ///
@@ -65,7 +65,7 @@ impl<'a> Labelling<'a> {
     /// damaged, [`Error::Io`] where they cannot be read.
     pub fn new(
         data: &'a Dataset,
-        potential: &'a mut dyn Potential,
+        potential: &'p mut dyn Potential,
         partial: &Path,
         settings: Settings,
     ) -> Result<Self> {
@@ -109,9 +109,9 @@ impl<'a> Labelling<'a> {
         done.and(flushed)?;
         if self.failing.len() == self.data.len() {
             return Err(Error::Numeric(format!(
-                "{}: the potential fails on every frame, so there is nothing to write; look at the error without \
-                 --skip-failing, after you have removed {}",
-                self.data.source.path.display(),
+                "{}the potential fails on every frame, so there is nothing to write; remove {} and see the error \
+                 without --skip-failing",
+                whereabouts(self.data),
                 self.partial.path().display()
             )));
         }
@@ -150,8 +150,8 @@ impl<'a> Labelling<'a> {
                 frame: self.data.source.frames[first],
                 status,
                 message: format!(
-                    "in {}, {message}; --skip-failing leaves such frames out and goes on where this ended",
-                    self.data.source.path.display()
+                    "{}{message}; --skip-failing leaves such frames out and goes on where this ended",
+                    whereabouts(self.data)
                 ),
             }),
             Err(error) => Err(error),
@@ -228,6 +228,14 @@ impl Labelled<'_> {
     /// [`Error::Io`] where the file cannot be removed.
     pub fn remove_partial(self) -> Result<()> {
         self.partial.remove()
+    }
+}
+
+/// The file, where the frames are from one, to begin a message with.
+fn whereabouts(data: &Dataset) -> String {
+    match data.source.path.as_os_str().is_empty() {
+        true => String::new(),
+        false => format!("in {}: ", data.source.path.display()),
     }
 }
 
