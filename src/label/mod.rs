@@ -2,6 +2,7 @@
 //! so that work that was cut off goes on where it was.
 
 mod difference;
+mod owner;
 mod partial;
 
 use std::path::Path;
@@ -14,7 +15,8 @@ use crate::{Error, Result};
 
 pub use difference::Difference;
 use difference::Sums;
-use partial::{Owner, Partial};
+use owner::Owner;
+use partial::Partial;
 
 /// Frames written at a time.
 const BLOCK: usize = 256;

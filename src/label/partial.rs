@@ -1,45 +1,28 @@
 //! The partial results beside an output: a header that says what they belong to, then one record for each frame,
 //! in order.
 //!
-//! The header is a magic word, a version (u32), the length (u32) and text of a JSON document ([`Owner`]) and the
-//! SHA-256 of all that. A record is the frame's row (u64), its kind (u64: 0 labelled, 1 failing), energy (f64), forces
-//! (3n f64) and the first 16 bytes of the SHA-256 of the header's digest and the record. Numbers are little-endian.
-//! Records have one length, so a torn one is told from a damaged one.
+//! A record is the frame's row (u64), its kind (u64: 0 labelled, 1 failing), energy (f64), forces (3n f64) and the
+//! first 16 bytes of the SHA-256 of the header's digest and the record. Numbers are little-endian. Records have one
+//! length, so a torn one is told from a damaged one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::owner::{Owner, DIGEST};
 use crate::error::Place;
 use crate::files::write_atomically;
 use crate::{Error, Result};
 
-const MAGIC: &[u8; 8] = b"bdlabels";
-const VERSION: u32 = 1;
-/// Magic word, version and length of the JSON document.
-const FIXED: usize = 16;
-const DIGEST: usize = 32;
 const CHECK: usize = 16;
 const LABELLED: u64 = 0;
 const FAILING: u64 = 1;
 /// Records are flushed to the disk when this time has passed: a kill loses nothing that was written, only a crash of
 /// the machine does.
 const FLUSH: Duration = Duration::from_secs(1);
-
-/// What partial results belong to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct Owner {
-    pub frames: usize,
-    pub species: Vec<u8>,
-    pub data_digest: String,
-    /// Name of the potential, for messages.
-    pub potential: String,
-    pub identity: String,
-}
 
 /// One frame's result.
 pub(super) struct Record {
@@ -62,7 +45,7 @@ impl Partial {
     /// Takes the whole records that are there, and cuts off what is torn at the end; the rows of failing frames
     /// come along.
     pub fn open(path: &Path, owner: Owner) -> Result<(Self, Vec<usize>)> {
-        let header = header(&owner, path)?;
+        let header = owner.header(path)?;
         let mut partial =
             Partial { path: path.to_owned(), owner, header, file: None, whole: 0, flushed: Instant::now() };
         let mut failing = Vec::new();
@@ -76,7 +59,7 @@ impl Partial {
             }
             let file = OpenOptions::new().read(true).write(true).open(path);
             let file = file.map_err(|error| Error::io(path, "cannot open the partial results", error))?;
-            partial.check_header(&file)?;
+            partial.owner.check(path, &file)?;
             failing = partial.take(&file)?;
             partial.file = Some(file);
         }
@@ -90,56 +73,6 @@ impl Partial {
 
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    fn check_header(&self, file: &File) -> Result<()> {
-        let failed = |error| Error::io(&self.path, "cannot read the partial results", error);
-        let bad = |what: &str| {
-            Error::data(
-                Place::file(&self.path),
-                format!("{what}; remove it to begin anew, or give another output"),
-            )
-        };
-        let length = file.metadata().map_err(failed)?.len();
-        let mut start = Vec::new();
-        file.take(FIXED as u64).read_to_end(&mut start).map_err(failed)?;
-        if start.len() < FIXED || !start.starts_with(MAGIC) {
-            return Err(bad("partial results are kept here, but this is another file"));
-        }
-        let word = |at: usize| u32::from_le_bytes([start[at], start[at + 1], start[at + 2], start[at + 3]]);
-        if word(8) != VERSION {
-            return Err(bad(&format!("these partial results are of version {}, not {VERSION}", word(8))));
-        }
-        let rest = u64::from(word(12)) + DIGEST as u64;
-        if FIXED as u64 + rest > length {
-            return Err(bad("the header of these partial results is damaged"));
-        }
-        file.take(rest).read_to_end(&mut start).map_err(failed)?;
-        let (text, digest) = start.split_at(start.len() - DIGEST);
-        if Sha256::digest(text)[..] != *digest {
-            return Err(bad("the header of these partial results is damaged"));
-        }
-        let there: Owner =
-            serde_json::from_slice(&text[FIXED..]).map_err(|_| bad("the header is of another version"))?;
-        let asked = &self.owner;
-        if there == *asked {
-            return Ok(());
-        }
-        let what = if there.species != asked.species {
-            "of another molecule".to_owned()
-        } else if there.frames != asked.frames {
-            format!("of {} frames, not of these {}", there.frames, asked.frames)
-        } else if there.data_digest != asked.data_digest {
-            "of other frames (another trajectory, or read with other options)".to_owned()
-        } else if there.potential != asked.potential {
-            format!("by another potential, {}, not {}", there.potential, asked.potential)
-        } else {
-            format!("by another potential of the same name, {}", there.potential)
-        };
-        Err(Error::usage(format!(
-            "{}: the partial results kept here are {what}; remove it to begin anew, or give another output",
-            self.path.display()
-        )))
     }
 
     /// Counts the whole records. A bad one is what a crash left of the last write, unless a good one follows.
@@ -312,18 +245,4 @@ impl Records<'_> {
         self.row += 1;
         Ok(record)
     }
-}
-
-fn header(owner: &Owner, path: &Path) -> Result<Vec<u8>> {
-    let text = serde_json::to_vec(owner).map_err(|error| Error::Numeric(error.to_string()))?;
-    let length = u32::try_from(text.len()).map_err(|_| {
-        Error::usage(format!("{}: the molecule is too large for partial results", path.display()))
-    })?;
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(text);
-    let digest = Sha256::digest(&bytes);
-    bytes.extend(digest);
-    Ok(bytes)
 }

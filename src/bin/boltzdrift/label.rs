@@ -93,9 +93,10 @@ impl Label {
         Ok(())
     }
 
-    /// What the output cannot hold is refused now, not after hours of work.
+    /// What the output cannot hold is refused now, not after hours of work. Every format of forces holds velocities.
     fn check_format(&self, data: &Dataset) -> Result<()> {
-        let writer = Writer::create(&self.output, &write_options(data, data.len()))?;
+        let options = WriteOptions { velocities: false, ..write_options(data, data.len()) };
+        let writer = Writer::create(&self.output, &options)?;
         match writer.holds() {
             (_, false) => Err(Error::usage(format!(
                 "{}: this format has no place for forces; write .npz, .xyz or .lammpstrj",
