@@ -4,8 +4,8 @@
 //! The data's way through the crate, each room using only rooms before it:
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
-//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) →
-//! [`sampler`] (the exported file and its torch-free inference) → [`equilibrate`] (states at a temperature,
+//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) → [`label`] (the
+//! same for a whole trajectory, kept as it grows) → [`sampler`] (the exported file and its torch-free inference) → [`equilibrate`] (states at a temperature,
 //! by Monte Carlo) → `fit` (a force field from force labels) → `calibrate` (fit and equilibration as stages)
 //! → `drift` (the drifting fields) → `generator`, `train` (these five need the feature `train`) → [`metrics`]
 //! (samples against a reference) → [`report`] (what the user reads). A potential on libtorch asks `train` where to run. [`c_api`] is the skin for C, and the only
@@ -34,6 +34,7 @@ mod files;
 pub mod fit;
 #[cfg(feature = "train")]
 pub mod generator;
+pub mod label;
 pub mod metrics;
 pub mod molecule;
 mod npz;

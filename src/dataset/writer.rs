@@ -156,6 +156,19 @@ impl Writer {
         })
     }
 
+    /// Whether frames have velocities, as was announced.
+    pub fn has_velocities(&self) -> bool {
+        self.velocities
+    }
+
+    /// Whether the format has a place for energies, and for forces.
+    pub fn holds(&self) -> (bool, bool) {
+        (
+            matches!(self.format.as_str(), "npz" | "XYZ"),
+            matches!(self.format.as_str(), "npz" | "XYZ" | "LAMMPS"),
+        )
+    }
+
     /// Writes frames: positions (B, n, 3) in angstrom, velocities of the same shape in angstrom/fs,
     /// energies (B) in kcal/mol, forces (B, n, 3) in kcal/mol/angstrom. Every call must bring the same of
     /// these as the first.

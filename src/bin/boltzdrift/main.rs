@@ -8,6 +8,7 @@ mod evaluate;
 #[cfg(feature = "train")]
 mod fit;
 mod inspect;
+mod label;
 #[cfg(feature = "train")]
 mod readings;
 mod sample;
@@ -44,6 +45,8 @@ enum Command {
     /// Fit a force field to the forces of a trajectory.
     #[cfg(feature = "train")]
     Fit(fit::Fit),
+    /// Compute energies and forces of a trajectory's frames with a potential.
+    Label(label::Label),
     /// Equilibrate states at a temperature from a trajectory's frames and a potential.
     Equilibrate(Box<equilibrate::Equilibrate>),
     /// Train a sampler on a trajectory.
@@ -74,6 +77,7 @@ fn run(cli: Cli) -> Result<()> {
     let quiet = cli.quiet;
     match cli.command {
         Command::Inspect(command) => command.run(quiet),
+        Command::Label(command) => command.run(quiet),
         Command::Equilibrate(command) => command.run(quiet),
         #[cfg(feature = "train")]
         Command::Fit(command) => command.run(quiet),

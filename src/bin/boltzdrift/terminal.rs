@@ -117,6 +117,15 @@ impl Bar {
         }
     }
 
+    /// Begins at a position: what an earlier run did counts neither in the rate nor in the time left.
+    pub fn begin(&self, position: u64, total: u64) {
+        if let Bar(Some(bar)) = self {
+            bar.set_length(total);
+            bar.set_position(position);
+            bar.reset_eta();
+        }
+    }
+
     /// A few words beside the bar.
     pub fn note(&self, text: String) {
         if let Bar(Some(bar)) = self {

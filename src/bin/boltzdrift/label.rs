@@ -1,0 +1,143 @@
+//! `boltzdrift label`: energies and forces of a trajectory's frames from a potential.
+
+use std::path::{Path, PathBuf};
+
+use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
+use boltzdrift::label::{Difference, Labelling, Settings};
+use boltzdrift::potential::Spec;
+use boltzdrift::{Error, Result};
+use clap::Args;
+
+use crate::args::{check_writable, distinct, Reading};
+use crate::terminal::{interrupted, say, Bar};
+
+/// Compute energies and forces of every frame with a potential. Finished batches are kept in OUT.partial until the
+/// output is written: after an interruption of any kind the same command goes on where it was.
+#[derive(Args)]
+pub struct Label {
+    /// The trajectory; energies and forces that it has are replaced.
+    trajectory: PathBuf,
+    /// Where to write the frames with their labels: .npz or .xyz; .lammpstrj has forces only.
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// The potential, as gdml:FILE.
+    #[arg(long, value_name = "SPEC")]
+    potential: String,
+    /// Frames given to the potential at a time; the labels do not depend on it.
+    #[arg(long, default_value_t = Settings::default().batch, value_name = "N")]
+    batch: usize,
+    /// Leave out the frames on which the potential fails, instead of stopping at the first.
+    #[arg(long)]
+    skip_failing: bool,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Label {
+    pub fn run(&self, quiet: bool) -> Result<()> {
+        let spec = Spec::parse(&self.potential)?;
+        let partial = beside(&self.output);
+        self.check_outputs(&spec, &partial)?;
+        let mut potential = spec.open()?;
+        let data = self.reading.read(&self.trajectory, false, quiet)?;
+        for warning in &data.source.warnings {
+            log::warn!("{warning}");
+        }
+        self.check_format(&data)?;
+        let settings = Settings { batch: self.batch, skip_failing: self.skip_failing };
+        let labelling = Labelling::new(&data, potential.as_mut(), &partial, settings)?;
+        let (before, total) = (labelling.progress().done, data.len());
+        if before > 0 && !quiet {
+            say(&format!("going on after {before} of {total} frames, kept in {}", partial.display()))?;
+        }
+        let bar = Bar::new(quiet, "labelling", "frames");
+        bar.begin(before as u64, total as u64);
+        let labelled = labelling.run(&mut |progress| {
+            bar.set(progress.done as u64, Some(progress.total as u64));
+            if interrupted() && progress.done < progress.total {
+                return Err(Error::Interrupted(format!(
+                    "stopped after {} of {} frames, kept in {}; the same command goes on",
+                    progress.done,
+                    progress.total,
+                    partial.display()
+                )));
+            }
+            Ok(())
+        })?;
+        bar.done();
+        let mut writer = Writer::create(&self.output, &write_options(&data, labelled.len()))?;
+        let difference = labelled.write(&mut writer)?;
+        writer.finish()?;
+        let frames = labelled.len();
+        if let Some(left_out) = labelled.left_out() {
+            log::warn!("{}: {left_out}", self.trajectory.display());
+        }
+        labelled.remove_partial()?;
+        if quiet {
+            return Ok(());
+        }
+        if let Some(line) = describe(&difference) {
+            say(&line)?;
+        }
+        say(&format!("{frames} frames with labels by {} in {}", potential.name(), self.output.display()))
+    }
+
+    fn check_outputs(&self, spec: &Spec, partial: &Path) -> Result<()> {
+        for output in [&self.output, partial] {
+            distinct(output, &self.trajectory, "the trajectory itself")?;
+            if let Spec::Gdml(file) = spec {
+                distinct(output, file, "the potential")?;
+            }
+            check_writable(output)?;
+        }
+        Ok(())
+    }
+
+    /// What the output cannot hold is refused now, not after hours of work. Every format of forces holds velocities.
+    fn check_format(&self, data: &Dataset) -> Result<()> {
+        let options = WriteOptions { velocities: false, ..write_options(data, data.len()) };
+        let writer = Writer::create(&self.output, &options)?;
+        match writer.holds() {
+            (_, false) => Err(Error::usage(format!(
+                "{}: this format has no place for forces; write .npz, .xyz or .lammpstrj",
+                self.output.display()
+            ))),
+            (false, true) => {
+                log::warn!("{}: this format keeps the forces, but no energies", self.output.display());
+                Ok(())
+            }
+            (true, true) => Ok(()),
+        }
+    }
+}
+
+/// Where the partial results of an output are kept.
+fn beside(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".partial");
+    PathBuf::from(name)
+}
+
+fn write_options(data: &Dataset, frames: usize) -> WriteOptions {
+    WriteOptions {
+        format: None,
+        species: data.species.clone(),
+        masses: data.masses.clone(),
+        cell: None,
+        velocities: data.velocities.is_some(),
+        frames_expected: Some(frames),
+    }
+}
+
+/// The new labels beside the trajectory's own, in one line; none where it has none.
+fn describe(difference: &Difference) -> Option<String> {
+    let mut parts = Vec::new();
+    if let (Some(forces), Some(own)) = (difference.forces, difference.own_forces) {
+        let share = if own > 0.0 { format!(" ({:.2} %)", 100.0 * forces / own) } else { String::new() };
+        parts.push(format!("forces by {forces:.4} kcal/mol/angstrom rms{share}"));
+    }
+    if let (Some(offset), Some(spread)) = (difference.offset, difference.energies) {
+        parts.push(format!("energies by {offset:.4} on average, spread {spread:.4} kcal/mol"));
+    }
+    (!parts.is_empty()).then(|| format!("the labels differ from the trajectory's own: {}", parts.join(", ")))
+}
