@@ -136,7 +136,8 @@ bzd_status_t bzd_evaluate(const bzd_dataset_t *samples, const bzd_dataset_t *ref
 
 /* ---- Potentials -------------------------------------------------------------------------------------------- */
 
-/* Opens a potential by its name, as the command line's --potential: "gdml:FILE", "plugin:LIB.so:options". */
+/* Opens a potential by its name, as the command line's --potential: "gdml:FILE", "plugin:LIB.so:options",
+ * "torchscript:FILE" (BZD_UNSUPPORTED in the sampler-only build). */
 bzd_status_t bzd_potential_open(const char *spec, bzd_potential_t **potential);
 
 /* The caller's function: fills energies (n_systems) and forces (n_systems, n_atoms, 3) for positions (n_systems,

@@ -145,3 +145,124 @@ fn only_our_symbols_are_exported() {
     let foreign: Vec<_> = names.iter().filter(|name| !ours(name)).collect();
     assert!(foreign.is_empty(), "{foreign:?}");
 }
+
+#[test]
+fn a_pipeline_in_cpp_needs_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c/pipeline.cpp");
+    let done = Command::new("c++")
+        .args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror"])
+        .arg(format!("-I{}/include", env!("CARGO_MANIFEST_DIR")))
+        .arg(&source)
+        .arg(format!("-L{0}", library().display()))
+        .arg("-lboltzdrift")
+        .arg(format!("-Wl,-rpath,{}", library().display()))
+        .arg("-o")
+        .arg(folder.path().join("pipeline"))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let path = folder.path().join("springs.safetensors");
+    let done = Command::new(folder.path().join("pipeline"))
+        .env_remove("LD_LIBRARY_PATH")
+        .env("OMP_WAIT_POLICY", "passive")
+        .arg(&path)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    if cfg!(feature = "train") {
+        assert_eq!(Sampler::load(&path).unwrap().record().species, [8, 1, 1]);
+    }
+}
+
+/// Name and number of parameters of every function that `text` declares, where declarations look so.
+fn functions(text: &str, start: &str, end: char) -> std::collections::BTreeMap<String, usize> {
+    let mut found = std::collections::BTreeMap::new();
+    for (at, _) in text.match_indices("bzd_") {
+        let rest = &text[at..];
+        let name: String = rest.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let after = &rest[name.len()..];
+        if !after.starts_with('(') || !text[..at].ends_with(start) && !start.is_empty() {
+            continue;
+        }
+        // To the parenthesis that closes the list.
+        let (mut depth, mut commas, mut whole) = (0, 0, String::new());
+        for c in after.chars() {
+            depth += i32::from(c == '(') - i32::from(c == ')');
+            commas += usize::from(c == ',' && depth == 1);
+            whole.push(c);
+            if depth == 0 {
+                break;
+            }
+        }
+        let inside = whole.trim_matches(|c| c == '(' || c == ')').trim();
+        let none = inside.is_empty() || inside == "void";
+        let trailing = usize::from(inside.ends_with(','));
+        if after[whole.len()..].trim_start().starts_with(end) {
+            found.insert(name, if none { 0 } else { commas + 1 - trailing });
+        }
+    }
+    found
+}
+
+#[test]
+fn the_header_declares_what_the_library_has() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let header = std::fs::read_to_string(root.join("include/boltzdrift.h")).unwrap();
+    let mut declared = functions(&header, "", ';');
+    // A plug-in has this one, not the library.
+    assert_eq!(declared.remove("bzd_plugin_open"), Some(5));
+    let mut defined = std::collections::BTreeMap::new();
+    for entry in std::fs::read_dir(root.join("src/c_api")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let text = text.replace(") -> i32 {", ");").replace(") -> u32 {", ");");
+        let text = text.replace(") -> *const c_char {", ");").replace(") {", ");");
+        defined.extend(functions(&text, "extern \"C\" fn ", ';'));
+    }
+    assert!(defined.len() > 35, "{defined:?}");
+    assert_eq!(declared, defined);
+}
+
+/// Sizes and offsets that C sees, against those that Rust lays out.
+#[test]
+fn structures_have_one_layout() {
+    use boltzdrift::c_api::log::Progress;
+    use boltzdrift::potential::foreign::Descriptor;
+    use std::mem::offset_of;
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("layout.c");
+    let fields = [
+        ("evaluate", offset_of!(Descriptor, evaluate)),
+        ("user_data", offset_of!(Descriptor, user_data)),
+        ("destroy", offset_of!(Descriptor, destroy)),
+        ("last_error", offset_of!(Descriptor, last_error)),
+        ("name", offset_of!(Descriptor, name)),
+        ("identity", offset_of!(Descriptor, identity)),
+        ("length_unit", offset_of!(Descriptor, length_unit)),
+        ("energy_unit", offset_of!(Descriptor, energy_unit)),
+        ("largest_batch", offset_of!(Descriptor, largest_batch)),
+        ("flags", offset_of!(Descriptor, flags)),
+        ("reserved", offset_of!(Descriptor, reserved)),
+    ];
+    let progress = [
+        ("stage", offset_of!(Progress, stage)),
+        ("done", offset_of!(Progress, done)),
+        ("total", offset_of!(Progress, total)),
+        ("value", offset_of!(Progress, value)),
+    ];
+    let mut checks = format!(
+        "sizeof(bzd_potential_desc) == {} && sizeof(bzd_progress_t) == {}",
+        size_of::<Descriptor>(),
+        size_of::<Progress>()
+    );
+    for (name, offset) in fields {
+        checks += &format!(" && offsetof(bzd_potential_desc, {name}) == {offset}");
+    }
+    for (name, offset) in progress {
+        checks += &format!(" && offsetof(bzd_progress_t, {name}) == {offset}");
+    }
+    let text = format!("#include <boltzdrift.h>\nint main(void) {{ return {checks} ? 0 : 1; }}\n");
+    std::fs::write(&source, text).unwrap();
+    let program = compile(folder.path(), "cc", "-std=c99", &source, "layout");
+    assert!(Command::new(program).env_remove("LD_LIBRARY_PATH").status().unwrap().success());
+}

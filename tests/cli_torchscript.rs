@@ -124,7 +124,7 @@ fn a_module_gives_the_energies_of_evaluate() {
         &folder,
         &format!("{evaluate}x").replace("torchscript:", "magic:"),
         2,
-        &["gdml:FILE or torchscript:FILE"],
+        &["gdml:FILE, torchscript:FILE or plugin:LIB.so:options"],
     );
     let said = run(&folder, &format!("-v {evaluate}spring.pt,device=cpu"));
     let said = String::from_utf8_lossy(&said.stderr).into_owned();

@@ -39,7 +39,7 @@ pub struct Debias {
     /// Learn equilibrated states at --temperature instead of the frames.
     #[arg(long, value_enum, default_value_t)]
     debias: Kind,
-    /// The potential of --debias potential, as gdml:FILE or torchscript:FILE.
+    /// The potential of --debias potential, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
     /// Frames that --debias fit learns from.
@@ -110,7 +110,7 @@ impl Debias {
         only(self.stages.is_some(), "--stages", &[Kind::Fit, Kind::Potential])?;
         if self.debias == Kind::Potential && self.potential.is_none() {
             return Err(Error::usage(
-                "--debias potential needs the potential: --potential gdml:FILE or torchscript:FILE",
+                "--debias potential needs the potential: --potential gdml:FILE, torchscript:FILE or plugin:LIB.so:options",
             ));
         }
         let spec = self.potential.as_deref().map(Spec::parse).transpose()?;

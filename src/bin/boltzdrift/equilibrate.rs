@@ -23,7 +23,7 @@ pub struct Equilibrate {
     /// Where to write the states; .npz keeps energies and forces.
     #[arg(short, long, value_name = "POOL")]
     output: PathBuf,
-    /// The potential, as gdml:FILE or torchscript:FILE.
+    /// The potential, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
     #[arg(long, value_name = "SPEC")]
     potential: String,
     /// Temperature of the states, for example 500K.

@@ -27,7 +27,7 @@ pub struct Evaluate {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
-    /// Compute the energies of both sides with this potential: gdml:FILE or torchscript:FILE.
+    /// Compute the energies of both sides with this potential: gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
     /// Bins of h(r).

@@ -20,7 +20,7 @@ pub struct Label {
     /// Where to write the frames with their labels: .npz or .xyz; .lammpstrj has forces only.
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// The potential, as gdml:FILE.
+    /// The potential, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
     #[arg(long, value_name = "SPEC")]
     potential: String,
     /// Frames given to the potential at a time; the labels do not depend on it.

@@ -102,7 +102,7 @@ pub struct Sample {
     /// state of the molecule.
     #[arg(long, value_name = "K")]
     refine: Option<usize>,
-    /// The potential to refine with, as gdml:FILE or torchscript:FILE.
+    /// The potential to refine with, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
     /// Time step of the refinement, for example 1fs.
@@ -229,7 +229,7 @@ impl Sample {
         };
         let spec = self.potential.as_deref().ok_or_else(|| {
             Error::usage(
-                "--refine needs the potential to refine with: --potential gdml:FILE or torchscript:FILE",
+                "--refine needs the potential to refine with: --potential gdml:FILE, torchscript:FILE or plugin:LIB.so:options",
             )
         })?;
         let spec = Spec::parse(spec)?;
