@@ -4,7 +4,6 @@
 
 #[allow(dead_code)]
 mod analytic;
-#[allow(dead_code)]
 mod command;
 #[path = "label/failing.rs"]
 mod failing;

@@ -4,6 +4,7 @@ use ndarray::Array1;
 use serde_json::json;
 
 use super::*;
+#[cfg(feature = "train")]
 use crate::analytic::water;
 
 const KELVIN: f64 = 500.0;
@@ -66,6 +67,7 @@ fn pools_led_astray_are_refused() {
     assert!(error.contains("6 % of the proposals") && error.contains("--potential"), "{error}");
 }
 
+#[cfg(feature = "train")]
 #[test]
 fn true_dynamics_is_no_pool_led_astray() {
     // Langevin dynamics of the true potential passes, unless the temperature is another.
