@@ -2,7 +2,6 @@
 // A failed expectation is what a test is for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code)] // its other helpers serve other tests
 mod command;
 #[cfg(feature = "train")]
 mod module_file;
