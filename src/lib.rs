@@ -4,11 +4,12 @@
 //! The data's way through the crate, each room using only rooms before it:
 //!
 //! [`units`], [`error`] → [`dataset`] (frames in and out) → [`molecule`] (bonds, symmetry, pair
-//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) → [`label`] (the
-//! same for a whole trajectory, kept as it grows) → [`sampler`] (the exported file and its torch-free inference) → [`equilibrate`] (states at a temperature,
-//! by Monte Carlo) → `fit` (a force field from force labels) → `calibrate` (fit and equilibration as stages)
-//! → `drift` (the drifting fields) → `generator`, `train` (these five need the feature `train`) → [`metrics`]
-//! (samples against a reference) → [`report`] (what the user reads). A potential on libtorch asks `train` where to run. [`c_api`] is the skin for C, and the only
+//! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) → [`label`]
+//! (the same for a whole trajectory, kept as it grows) → [`sampler`] (the exported file and its torch-free
+//! inference) → [`equilibrate`] (states at a temperature, by Monte Carlo) → `fit` (a force field from force
+//! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `generator`,
+//! `train` (these five need the feature `train`) → [`metrics`] (samples against a reference) → [`report`] (what
+//! the user reads). A potential on libtorch asks `train` where to run. [`c_api`] is the skin for C, and the only
 //! foreign caller.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,

@@ -302,7 +302,7 @@ fn from_a_window_to_refined_seeds() {
             field.display()
         ),
         1,
-        &["of the refinement steps are accepted", "--time-step"],
+        &["of the refinement steps are accepted", "shorter time step than 4 fs"],
     );
     assert!(!folder.join("u.npz").exists());
 }

@@ -297,16 +297,14 @@ pub unsafe extern "C" fn bzd_dataset_label(
         let (data, potential) = unsafe { (changing(dataset, "dataset")?, changing(potential, "potential")?) };
         let ear = Ear::new(progress, user_data);
         let frames = data.len();
-        let (mut energies, mut forces) = (Array1::zeros(frames), Array3::zeros(data.positions.dim()));
-        for start in (0..frames).step_by(BATCH) {
-            let rows = start..(start + BATCH).min(frames);
-            let part = data.positions.slice(ndarray::s![rows.clone(), .., ..]);
-            let (e, f) = potential::evaluate(potential.0.as_mut(), &data.species, part)
-                .map_err(|error| error.renumbered(|frame| start + frame))?;
-            energies.slice_mut(ndarray::s![rows.clone()]).assign(&e);
-            forces.slice_mut(ndarray::s![rows.clone(), .., ..]).assign(&f);
-            ear.must_go_on(c"labelling", rows.end as u64, frames as u64, f64::NAN)?;
-        }
+        let progress = &mut |done: usize| ear.must_go_on(c"labelling", done as u64, frames as u64, f64::NAN);
+        let (energies, forces) = potential::evaluate_all(
+            potential.0.as_mut(),
+            &data.species,
+            data.positions.view(),
+            BATCH,
+            progress,
+        )?;
         let velocities = data.velocities.take();
         let positions = std::mem::take(&mut data.positions);
         let masses = std::mem::take(&mut data.masses);

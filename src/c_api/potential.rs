@@ -1,6 +1,7 @@
 //! Potentials: by name or from the caller's own function.
 
 use std::ffi::c_char;
+use std::path::Path;
 
 use ndarray::{ArrayViewMut1, ArrayViewMut3};
 
@@ -114,6 +115,19 @@ pub unsafe extern "C" fn bzd_potential_info(potential: *mut Handle, json: *mut *
                 "fit": potential.fit_report(),
             }),
         )
+    })
+}
+
+/// Writes a fitted force field in sGDML's file layout; other potentials have nothing to write.
+///
+/// # Safety
+/// `potential` is NULL or live and used by this call alone; `path` is NULL or NUL-terminated.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_potential_save(potential: *mut Handle, path: *const c_char) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (potential, path) = unsafe { (changing(potential, "potential")?, text(path, "path")?) };
+        potential.0.save(Path::new(path))
     })
 }
 

@@ -10,7 +10,7 @@ use super::arguments::{
 };
 use super::potential::Handle;
 use super::{free, guarded};
-use crate::equilibrate::{seeds, RefineSettings, Seeds};
+use crate::equilibrate::{seeds, trust, RefineSettings, Seeds};
 use crate::sampler::Sampler;
 use crate::Error;
 
@@ -236,7 +236,9 @@ pub unsafe extern "C" fn bzd_sampler_refined(
             seed,
             first,
         };
+        trust::warn_of_rough_fit(potential.0.as_ref(), kelvin);
         let Seeds { refined, redrawn } = seeds(sampler, potential.0.as_mut(), &settings, count)?;
+        trust::check_refinement(&refined.decisions, settings.time_step)?;
         write_out(out, &refined.positions);
         if !energies.is_null() {
             // SAFETY: not NULL; room for `count` numbers as promised.

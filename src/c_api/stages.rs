@@ -1,11 +1,10 @@
 //! The stages from frames to a sampler: fit, equilibrate, train.
 
 use std::ffi::{c_char, c_void};
-use std::path::Path;
 
 use serde_json::Value;
 
-use super::arguments::{changing, give_json, object, place, settings, text};
+use super::arguments::{changing, give_json, object, place, settings};
 use super::guarded;
 use super::log::{Ear, ProgressFunction};
 use super::potential::Handle;
@@ -157,19 +156,6 @@ pub unsafe extern "C" fn bzd_fit(
         let (place, data) = unsafe { (place(potential, "potential")?, object(dataset, "dataset")?) };
         *place = Box::into_raw(fit(data, settings_of, Ear::new(progress, user_data))?);
         Ok(())
-    })
-}
-
-/// Writes a fitted force field in sGDML's file layout; other potentials have nothing to write.
-///
-/// # Safety
-/// `potential` is NULL or live and used by this call alone; `path` is NULL or NUL-terminated.
-#[no_mangle]
-pub unsafe extern "C" fn bzd_potential_save(potential: *mut Handle, path: *const c_char) -> i32 {
-    guarded(|| {
-        // SAFETY: as promised by the caller.
-        let (potential, path) = unsafe { (changing(potential, "potential")?, text(path, "path")?) };
-        potential.0.save(Path::new(path))
     })
 }
 

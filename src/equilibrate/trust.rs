@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::hmc::Decisions;
+use crate::potential::Potential;
 use crate::units::BOLTZMANN;
 use crate::{Error, Result};
 
@@ -16,6 +17,9 @@ pub const ROUGHEST_ENERGIES: f64 = 0.7;
 const WIDTHS: (f64, f64) = (0.5, 1.6);
 /// Share of proposals outside the trusted region above which the walk is held at its edge.
 const MOST_OUTSIDE: f64 = 0.05;
+
+/// Share of refinement steps accepted below which nothing is refined, and how many steps show it.
+const REFINED: (f64, u64) = (0.3, 100);
 
 /// What is needed of a fit's report.
 #[derive(Deserialize)]
@@ -86,6 +90,30 @@ pub fn check_pool(energies: ArrayView1<f64>, atoms: usize, decisions: &Decisions
         )));
     }
     Ok(())
+}
+
+/// Refuses a refinement hardly any of whose steps are accepted: its samples are those it was given.
+///
+/// # Errors
+/// [`Error::Numeric`] with what to do.
+pub fn check_refinement(decisions: &Decisions, time_step: f64) -> Result<()> {
+    let (least, enough) = REFINED;
+    if decisions.total() < enough || decisions.acceptance() >= least {
+        return Ok(());
+    }
+    Err(Error::Numeric(format!(
+        "only {:.0} % of the refinement steps are accepted ({:.0} % are needed), so nothing is refined; take a shorter time \
+         step than {time_step} fs, or a potential that belongs to the sampler",
+        100.0 * decisions.acceptance(),
+        100.0 * least
+    )))
+}
+
+/// A warning where a refinement's potential is a fit that is too rough: samples are no better than their potential.
+pub fn warn_of_rough_fit(potential: &dyn Potential, kelvin: f64) {
+    if let Some(Err(refusal)) = potential.fit_report().map(|report| check_fit(report, kelvin)) {
+        log::warn!("the samples will be only as good as the potential: {refusal}");
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ pub mod torchscript;
 
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
+use ndarray::{s, Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
 
 use crate::{Error, Result};
 
@@ -210,6 +210,32 @@ pub fn evaluate(
     let mut energies = Array1::zeros(positions.dim().0);
     let mut forces = Array3::zeros(positions.dim());
     Checked(potential).energies_forces(species, positions, energies.view_mut(), forces.view_mut())?;
+    Ok((energies, forces))
+}
+
+/// The same for any number of frames, `batch` of them at a time; `progress` is told how many are done, and an error of its
+/// own stops the work. A failing frame is numbered as in `positions`.
+///
+/// # Errors
+/// As [`evaluate`], and whatever `progress` returns.
+pub fn evaluate_all(
+    potential: &mut dyn Potential,
+    species: &[u8],
+    positions: ArrayView3<f64>,
+    batch: usize,
+    progress: &mut dyn FnMut(usize) -> Result<()>,
+) -> Result<(Array1<f64>, Array3<f64>)> {
+    let frames = positions.dim().0;
+    let (mut energies, mut forces) = (Array1::zeros(frames), Array3::zeros(positions.dim()));
+    for start in (0..frames).step_by(batch.max(1)) {
+        let rows = start..start.saturating_add(batch).min(frames);
+        let part = positions.slice(s![rows.clone(), .., ..]);
+        let (e, f) =
+            evaluate(potential, species, part).map_err(|error| error.renumbered(|row| start + row))?;
+        energies.slice_mut(s![rows.clone()]).assign(&e);
+        forces.slice_mut(s![rows.clone(), .., ..]).assign(&f);
+        progress(rows.end)?;
+    }
     Ok((energies, forces))
 }
 

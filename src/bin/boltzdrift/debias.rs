@@ -219,9 +219,7 @@ impl Debias {
             let report: fit::Report = serde_json::from_value(made.report.clone()).map_err(|error| {
                 Error::Numeric(format!("{}: no report of a fit ({error}); remove it", made.path.display()))
             })?;
-            if report.held_out.energy_rmse.is_none() {
-                log::warn!("the frames have no energies: only the forces of the fit could be checked");
-            }
+            crate::fit::warn_without_energies(&report);
             let from = if made.cached { "kept in" } else { "written to" };
             say(&format!("fit ({from} {}): {}", made.path.display(), crate::fit::describe(&report)))?;
         }

@@ -7,7 +7,7 @@ use boltzdrift::metrics::{self, Ensemble, Options};
 use boltzdrift::potential::Spec;
 use boltzdrift::{potential, report, Error, Result};
 use clap::Args;
-use ndarray::{s, Array1};
+use ndarray::Array1;
 
 use crate::args::Reading;
 use crate::terminal::{interrupted, say, Bar};
@@ -66,20 +66,25 @@ impl Evaluate {
 }
 
 fn energies(field: &mut dyn potential::Potential, data: &Dataset, quiet: bool) -> Result<Array1<f64>> {
-    let frames = data.len();
+    let frames = data.len() as u64;
     let bar = Bar::new(quiet, "energies", "frames");
-    let mut out = Array1::zeros(frames);
-    for start in (0..frames).step_by(BATCH) {
-        let end = (start + BATCH).min(frames);
-        let batch = data.positions.slice(s![start..end, .., ..]);
-        let (values, _) = potential::evaluate(field, &data.species, batch).map_err(|error| {
-            Error::Numeric(format!("{}, from frame {start} on: {error}", data.source.path.display()))
-        })?;
-        out.slice_mut(s![start..end]).assign(&values);
-        bar.set(end as u64, Some(frames as u64));
+    let progress = &mut |done: usize| {
+        bar.set(done as u64, Some(frames));
         if interrupted() {
             return Err(Error::Interrupted("computing energies was stopped".into()));
         }
-    }
-    Ok(out)
+        Ok(())
+    };
+    let found = potential::evaluate_all(field, &data.species, data.positions.view(), BATCH, progress);
+    let (energies, _) = found.map_err(|error| match error {
+        // As the file numbers it, and which file.
+        Error::Potential { name, frame, status, message } => Error::Potential {
+            name,
+            frame: data.source.frames[frame],
+            status,
+            message: format!("in {}: {message}", data.source.path.display()),
+        },
+        other => other,
+    })?;
+    Ok(energies)
 }

@@ -51,9 +51,7 @@ impl Fit {
         data.source.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         let fitted = fit::fit(&data, &settings, &mut |step| report_progress(&step, quiet))?;
         fitted.field.save(&self.output)?;
-        if fitted.report.held_out.energy_rmse.is_none() {
-            log::warn!("the frames have no energies: only the forces of the fit could be checked");
-        }
+        warn_without_energies(&fitted.report);
         let held_out = &fitted.report.held_out;
         let share = held_out.force_rmse / held_out.rms_force;
         if share > trust::ROUGHEST_FORCES {
@@ -68,6 +66,13 @@ impl Fit {
             say(&format!("{}\nforce field in {}", describe(&fitted.report), self.output.display()))?;
         }
         Ok(())
+    }
+}
+
+/// Without energies only half of a fit is checked.
+pub fn warn_without_energies(report: &Report) {
+    if report.held_out.energy_rmse.is_none() {
+        log::warn!("the frames have no energies: only the forces of the fit could be checked");
     }
 }
 

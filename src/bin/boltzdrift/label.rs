@@ -85,7 +85,7 @@ impl Label {
     fn check_outputs(&self, spec: &Spec, partial: &Path) -> Result<()> {
         for output in [&self.output, partial] {
             distinct(output, &self.trajectory, "the trajectory itself")?;
-            if let Spec::Gdml(file) = spec {
+            if let Some(file) = spec.file() {
                 distinct(output, file, "the potential")?;
             }
             check_writable(output)?;

@@ -31,15 +31,7 @@ impl Refinement {
         let Seeds { refined, redrawn } = seeds(sampler, self.potential.as_mut(), &self.settings, count)?;
         self.redrawn.add(&redrawn);
         self.decisions.add(&refined.decisions);
-        if self.settings.iterations > 0 && self.decisions.acceptance() < LEAST_ACCEPTANCE {
-            return Err(Error::Numeric(format!(
-                "only {:.0} % of the refinement steps are accepted ({:.0} % are needed): nothing would be refined, and nothing \
-                 was written; take a shorter --time-step than {} fs, or a potential that belongs to the sampler",
-                100.0 * self.decisions.acceptance(),
-                100.0 * LEAST_ACCEPTANCE,
-                self.settings.time_step
-            )));
-        }
+        trust::check_refinement(&self.decisions, self.settings.time_step)?;
         self.before.extend(&refined.energies_before);
         self.after.extend(&refined.energies_after);
         Ok((refined.positions, refined.energies_after))
@@ -72,8 +64,6 @@ impl Refinement {
 /// Samples drawn and written at a time; fewer where each is refined, so that an interruption is heard.
 const CHUNK: usize = 8192;
 const REFINED_CHUNK: usize = 1024;
-/// Share of refinement steps accepted below which nothing is refined.
-const LEAST_ACCEPTANCE: f64 = 0.3;
 
 /// Draw structures: sample I of a seed is the same whatever the number of threads and calls.
 #[derive(Args)]
@@ -149,11 +139,7 @@ impl Sample {
         };
         if let Some(refinement) = &mut refinement {
             refinement.settings.temperature = kelvin;
-            if let Some(Err(refusal)) =
-                refinement.potential.fit_report().map(|report| trust::check_fit(report, kelvin))
-            {
-                log::warn!("the samples will be only as good as the potential: {refusal}");
-            }
+            trust::warn_of_rough_fit(refinement.potential.as_ref(), kelvin);
         }
         self.first.checked_add(self.number as u64).ok_or_else(|| {
             Error::usage(format!(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ndarray::{s, Array1, Array3};
+use ndarray::{Array1, Array3};
 use rayon::prelude::*;
 
 use super::{Equilibration, Phase, LEAST_ACCEPTANCE};
@@ -103,15 +103,8 @@ impl Equilibration {
     pub(super) fn pool(&self, potential: &mut dyn Potential) -> Result<Pool> {
         let species = &self.system.species;
         let positions = self.store.pick(self.settings.frames, species.len());
-        let states = positions.dim().0;
-        let (mut energies, mut forces) = (Array1::zeros(states), Array3::zeros(positions.dim()));
-        for start in (0..states).step_by(BLOCK) {
-            let rows = start..(start + BLOCK).min(states);
-            let part = positions.slice(s![rows.clone(), .., ..]);
-            let (e, f) = potential::evaluate(potential, species, part)?;
-            energies.slice_mut(s![rows.clone()]).assign(&e);
-            forces.slice_mut(s![rows, .., ..]).assign(&f);
-        }
+        let (energies, forces) =
+            potential::evaluate_all(potential, species, positions.view(), BLOCK, &mut |_| Ok(()))?;
         let report = self.report(&positions, &energies, &forces)?;
         Ok(Pool {
             species: species.clone(),

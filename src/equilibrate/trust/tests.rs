@@ -76,3 +76,15 @@ fn true_dynamics_is_no_pool_led_astray() {
     check(500.0).unwrap();
     assert!(check(200.0).is_err() && check(1500.0).is_err());
 }
+
+#[test]
+fn refinements_that_refine_nothing_are_refused() {
+    let of =
+        |accepted, energy| check_refinement(&Decisions { accepted, energy, ..Decisions::default() }, 2.0);
+    of(31, 69).unwrap();
+    let said = of(29, 71).unwrap_err().to_string();
+    assert!(said.contains("29 %") && said.contains("time step than 2 fs"), "{said}");
+    // A few steps rejected by chance prove nothing.
+    of(0, 2).unwrap();
+    of(0, 99).unwrap();
+}
