@@ -1,0 +1,38 @@
+"""The library's log, as Python's logging."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from . import _library
+from ._call import call
+
+LOGGER = logging.getLogger("boltzdrift")
+"""Where the log goes: warnings of files and fits, what a training runs on."""
+
+_LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
+
+
+def _heard(_: int | None, level: int, message: bytes) -> None:
+    # Also called from the library's own threads. An exception here has nobody to go to, so none of a handler leaves.
+    try:
+        LOGGER.log(_LEVELS.get(level, logging.INFO), "%s", bytes(message).decode(errors="replace"))
+    except Exception:
+        logging.lastResort.handle(  # type: ignore[union-attr]
+            LOGGER.makeRecord(LOGGER.name, logging.ERROR, __file__, 0, "a log handler failed", (), None)
+        )
+
+
+_CALLBACK: Any = _library.LOG(_heard)
+
+
+def set_log_level(level: int) -> None:
+    """Sends the library's log up to a level to the logger "boltzdrift": 0 none, 1 errors, 2 warnings, 3 information,
+    4 details. Warnings and errors are sent from the start.
+
+    Raises:
+        InvalidError: The level is none of these.
+        UnsupportedError: The library's log belongs to another logger in this process.
+    """
+    call("bzd_set_log", _CALLBACK, None, level)
