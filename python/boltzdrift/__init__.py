@@ -7,8 +7,8 @@
     sampler.save("molecule.safetensors")
     for atoms in sampler.atoms(10): ...
 
-Numbers are in angstrom, kcal/mol, fs, amu and kelvin, where no unit is named; ase.Atoms are in ASE's units. Calls release
-the GIL. `boltzdrift.ase` has what needs ASE, `boltzdrift.plots` what needs matplotlib.
+Numbers are in angstrom, kcal/mol, fs, amu and kelvin, where no unit is named; ase.Atoms are in ASE's units.
+Calls release the GIL. `boltzdrift.ase` has what needs ASE, `boltzdrift.plots` what needs matplotlib.
 """
 
 from __future__ import annotations

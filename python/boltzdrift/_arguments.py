@@ -76,7 +76,9 @@ def path(value: Any) -> bytes:
 
 
 def floats(value: Any, name: str, shape: tuple[int | None, ...], axes: str) -> Floats:
-    """Finite float64, row-major, of a shape; None stands for any length. Not copied where it is so already."""
+    """Finite float64, row-major, of a shape; None stands for any length. Not copied where it is so
+    already.
+    """
     try:
         given = np.asarray(value)
     except ValueError as error:

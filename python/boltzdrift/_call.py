@@ -29,8 +29,8 @@ def _error(status: int) -> BoltzdriftError:
 def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
     """Calls a function of the library without the GIL.
 
-    An exception that one of the `keepers` was left with comes out as itself, with the library's message as a note; any
-    other failure as the exception of its status.
+    An exception that one of the `keepers` was left with comes out as itself, with the library's message as a
+    note; any other failure as the exception of its status.
     """
     _library.check_process()
     for keeper in keepers:
@@ -40,7 +40,8 @@ def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
         failure = _error(status) if status != 0 else None
     for keeper in keepers:
         kept = keeper.take()
-        # A potential may fail for a trial state that the library then rejects; an interrupt is never swallowed.
+        # A potential may fail for a trial state that the library then rejects; an interrupt is never
+        # swallowed.
         if kept is not None and (failure is not None or not isinstance(kept, Exception)):
             if isinstance(failure, PotentialError):
                 kept.add_note(str(failure))

@@ -38,7 +38,9 @@ class Handle:
 
     @contextmanager
     def borrowed(self, exclusive: bool = False) -> Iterator[ctypes.c_void_p]:
-        """The pointer, for one call. Waits for other threads; a callback may not use what its own caller changes."""
+        """The pointer, for one call. Waits for other threads; a callback may not use what its own caller
+        changes.
+        """
         _library.check_process()
         me = threading.get_ident()
         with self._changed:
@@ -84,7 +86,9 @@ class Owner:
     _handle: Handle
 
     def close(self) -> None:
-        """Frees the memory now instead of with the last reference; raises BusyError while a call uses the object."""
+        """Frees the memory now instead of with the last reference; raises BusyError while a call uses the
+        object.
+        """
         self._handle.close()
 
     @property

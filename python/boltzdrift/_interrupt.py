@@ -1,8 +1,9 @@
 """Ctrl-C during a call of the library.
 
-A Python signal handler runs at the start of the next Python function, here a callback that C called: an exception
-raised there, before any `try` of that function, is printed and lost. So the signal is only noted while a call is on, and
-the handler that was there runs inside the callbacks' own `try`, or when the call is over.
+A Python signal handler runs at the start of the next Python function, here a callback that C called: an
+exception raised there, before any `try` of that function, is printed and lost. So the signal is only noted
+while a call is on, and the handler that was there runs inside the callbacks' own `try`, or when the call is
+over.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ def _note(_number: int, frame: FrameType | None) -> None:
 
 
 def deliver() -> None:
-    """Runs the handler of a Ctrl-C that came since the call began; raises what it raises, KeyboardInterrupt as a rule."""
+    """Runs the handler of a Ctrl-C that came since the call began; raises what it raises, KeyboardInterrupt
+    as a rule.
+    """
     global _noted, _is_noted
     if not _is_noted or threading.current_thread() is not threading.main_thread():
         return

@@ -170,7 +170,9 @@ def _matches(version: str) -> bool:
 
 
 def _check_torch(path: Path) -> None:
-    """Refuses a library with training beside a torch of another version; warns where one may be imported later."""
+    """Refuses a library with training beside a torch of another version; warns where one may be imported
+    later.
+    """
     imported = getattr(sys.modules.get("torch"), "__version__", None)
     advice = (
         "use the sampler-only library (BOLTZDRIFT_LIBRARY, or a wheel without boltzdrift-training), "
@@ -178,13 +180,15 @@ def _check_torch(path: Path) -> None:
     )
     if imported is not None and not _matches(str(imported)):
         raise ImportError(
-            f"{path} trains with libtorch {TORCH}, but torch {imported} is imported in this process, and two versions "
+            f"{path} trains with libtorch {TORCH}, but torch {imported} is imported in this process, and "
+            "two versions "
             f"cannot share one: {advice}"
         )
     installed = _torch_version()
     if imported is None and installed is not None and not _matches(installed):
         warnings.warn(
-            f"boltzdrift trains with libtorch {TORCH}; torch {installed}, which is installed here, cannot be imported "
+            f"boltzdrift trains with libtorch {TORCH}; torch {installed}, which is installed here, cannot "
+            "be imported "
             f"into this process any more: {advice}",
             RuntimeWarning,
             stacklevel=4,
@@ -192,12 +196,15 @@ def _check_torch(path: Path) -> None:
 
 
 def _load_torch() -> None:
-    """Loads the libtorch of the installed torch package, which boltzdrift-training is linked against by name."""
+    """Loads the libtorch of the installed torch package, which boltzdrift-training is linked against by
+    name.
+    """
     version = _torch_version()
     if version is None or not _matches(version):
         found = "none" if version is None else version
         raise ImportError(
-            f"boltzdrift-training needs the package torch {TORCH}, and there is {found}: install torch=={TORCH}.*, or "
+            f"boltzdrift-training needs the package torch {TORCH}, and there is {found}: install "
+            f"torch=={TORCH}.*, or "
             "remove boltzdrift-training to use samplers only"
         )
     spec = importlib.util.find_spec("torch")
@@ -240,7 +247,8 @@ def _open() -> tuple[ctypes.CDLL, Path]:
         raise ImportError(f"{path} is no libboltzdrift: it has no bzd_abi_version") from error
     if abi != ABI_VERSION:
         raise ImportError(
-            f"{path} has version {abi} of the C interface, this package needs {ABI_VERSION}: take both from one release"
+            f"{path} has version {abi} of the C interface, this package needs {ABI_VERSION}: take both from "
+            "one release"
         )
     for name, kinds in PROTOTYPES.items():
         try:
@@ -282,9 +290,13 @@ def forked() -> bool:
 
 
 def check_process() -> None:
-    """Refuses calls in a forked process, where the library's threads are gone and a call would wait for ever."""
+    """Refuses calls in a forked process, where the library's threads are gone and a call would wait for
+    ever.
+    """
     if forked():
         raise ForkError(
-            "boltzdrift was imported before this process was forked, and its threads do not live on in a fork: start "
-            'processes with multiprocessing.get_context("spawn"), or import boltzdrift in the new process only'
+            "boltzdrift was imported before this process was forked, and its threads do not live on in a "
+            "fork: start "
+            'processes with multiprocessing.get_context("spawn"), or import boltzdrift in the new process '
+            "only"
         )

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Dataset(Owner):
     """Positions of one molecule in many frames, with forces, energies and velocities where there are any.
 
-    Numbers are in angstrom, kcal/mol, fs and amu. The arrays are copies: changing them does not change the frames.
+    Numbers are in angstrom, kcal/mol, fs and amu. The arrays are copies: changing them does not change the
+    frames.
     """
 
     def __init__(self, handle: Handle) -> None:
@@ -226,8 +227,8 @@ class Dataset(Owner):
         """Energies and forces of all frames from a potential, in place of those they have.
 
         Raises:
-            PotentialError: It failed; the message names the frame, and the frames are as they were. An exception of a
-                Python potential comes out as itself.
+            PotentialError: It failed; the message names the frame, and the frames are as they were. An
+                exception of a Python potential comes out as itself.
         """
         listener = Listener(progress)
         keepers = (*potential._keepers, listener)

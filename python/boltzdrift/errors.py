@@ -24,7 +24,8 @@ class InternalError(BoltzdriftError):
 
 
 class PotentialError(BoltzdriftError):
-    """A potential failed or gave no finite answer. An exception of a Python potential comes out as itself instead.
+    """A potential failed or gave no finite answer. An exception of a Python potential comes out as itself
+    instead.
 
     `status` is what the potential's function returned, 0 where it returned success.
     """

@@ -22,7 +22,8 @@ PotentialFunction = Callable[[Integers, Floats], tuple[npt.ArrayLike, npt.ArrayL
 class Potential(Owner):
     """Energies and forces of many frames of one molecule.
 
-    `open` gives one by its name; `from_function` makes one of a Python function; `fit` fits one. One call uses it at a
+    `open` gives one by its name; `from_function` makes one of a Python function; `fit` fits one. One call
+    uses it at a
     time: other threads wait.
     """
 
@@ -57,12 +58,14 @@ class Potential(Owner):
         energy_unit: str = "kcal/mol",
         largest_batch: int = 0,
     ) -> Potential:
-        """A potential of a Python function, which is called with the GIL, on the thread that called the library.
+        """A potential of a Python function, which is called with the GIL, on the thread that called the
+        library.
 
         Args:
-            function: `function(species, positions) -> (energies, forces)`: species (atoms) are atomic numbers, positions
-                (frames, atoms, 3) are its own to keep; energies (frames) in `energy_unit`, forces (frames, atoms, 3) in
-                `energy_unit` per `length_unit`. What it raises stops the work and comes out as itself.
+            function: `function(species, positions) -> (energies, forces)`: species (atoms) are atomic
+                numbers, positions (frames, atoms, 3) are its own to keep; energies (frames) in `energy_unit`,
+                forces (frames, atoms, 3) in `energy_unit` per `length_unit`. What it raises stops the work
+                and comes out as itself.
             name: For messages.
             identity: What tells it from every other potential; the name where None.
             length_unit: Unit of the positions.

@@ -29,7 +29,9 @@ class Progress:
 
 
 ProgressFunction = Callable[[Progress], object]
-"""Hears of progress. Returning False stops the call with InterruptedWork; an exception stops it and comes out as itself."""
+"""Hears of progress. Returning False stops the call with InterruptedWork; an exception stops it and comes out
+as itself.
+"""
 
 _NAMES = {"training": "loss", "equilibrating": "R-hat"}
 

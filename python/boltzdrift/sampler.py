@@ -119,7 +119,8 @@ class Sampler(Owner):
     ) -> Floats:
         """Positions of samples `first` to `first + number` of a seed, the center of mass at the origin.
 
-        Sample i of a seed is the same bytes whatever the range, so processes can draw disjoint parts of one ensemble.
+        Sample i of a seed is the same bytes whatever the range, so processes can draw disjoint parts of one
+        ensemble.
 
         Returns:
             (number, atoms, 3) in angstrom.
@@ -214,7 +215,8 @@ class Sampler(Owner):
         first: int = 0,
         masses: npt.ArrayLike | None = None,
     ) -> Floats:
-        """Maxwell velocities for samples, without momentum and angular momentum: 3n - 6 degrees of freedom move.
+        """Maxwell velocities for samples, without momentum and angular momentum: 3n - 6 degrees of freedom
+        move.
 
         Args:
             positions: (number, atoms, 3) in angstrom: samples `first` to `first + number` of the seed.
@@ -251,7 +253,8 @@ class Sampler(Owner):
     def match(
         self, species: npt.ArrayLike, positions: npt.ArrayLike, bonds: npt.ArrayLike | None = None
     ) -> Integers:
-        """Which atom of a molecule is which of the sampler's: `order[i]` is the molecule's number of the sampler's atom i.
+        """Which atom of a molecule is which of the sampler's: `order[i]` is the molecule's number of the
+        sampler's atom i.
 
         Args:
             species: Atomic numbers (atoms), in the molecule's own order.
@@ -294,8 +297,8 @@ class Sampler(Owner):
         Args:
             positions: (number, atoms, 3) in angstrom: samples `first` to `first + number` of the seed.
             onto: (number, atoms, 3) in angstrom, in the sampler's order of atoms.
-            orientation: "keep" turns each to the least mass-weighted squared distance from its counterpart; "random" draws a
-                rotation from the stream of seed and sample.
+            orientation: "keep" turns each to the least mass-weighted squared distance from its counterpart;
+                "random" draws a rotation from the stream of seed and sample.
             masses: (atoms) in amu; the sampler's own where None.
 
         Returns:
@@ -347,7 +350,8 @@ class Sampler(Owner):
             calculator: Becomes the calculator of each.
 
         Returns:
-            Atoms in vacuum, in the sampler's order; `info["boltzdrift"]` has seed, sample and whether it was refined.
+            Atoms in vacuum, in the sampler's order; `info["boltzdrift"]` has seed, sample and whether it was
+            refined.
         """
         from .ase.convert import atoms_of_sampler
 

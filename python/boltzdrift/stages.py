@@ -24,7 +24,8 @@ def fit(
     memory_gb: float | None = None,
     progress: ProgressFunction | bool | None = None,
 ) -> Potential:
-    """A force field fitted to the forces of a trajectory (sGDML, in closed form); `info()["fit"]` has its errors.
+    """A force field fitted to the forces of a trajectory (sGDML, in closed form); `info()["fit"]` has its
+    errors.
 
     Args:
         dataset: Frames with forces; energies are used where they are there.
@@ -220,8 +221,8 @@ def train(
 
 
 def evaluate(samples: Dataset, reference: Dataset) -> dict[str, Any]:
-    """Compares samples with a reference: the figures of `boltzdrift evaluate --json`, each beside the same figure
-    between two halves of the reference (`floor_...`).
+    """Compares samples with a reference: the figures of `boltzdrift evaluate --json`, each beside the same
+    figure between two halves of the reference (`floor_...`).
 
     Raises:
         InvalidError: They are of different molecules.
