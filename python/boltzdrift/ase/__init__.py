@@ -9,6 +9,7 @@ except ImportError as error:
 
 from .calculators import CalculatorPotential, ForceField
 from .convert import atoms_of_dataset, dataset_of_atoms
+from .dynamics import Release, langevin, release
 from .files import read, write
 from .seeding import find_molecules, seed
 
@@ -17,10 +18,13 @@ del _ase
 __all__ = [
     "CalculatorPotential",
     "ForceField",
+    "Release",
     "atoms_of_dataset",
     "dataset_of_atoms",
     "find_molecules",
+    "langevin",
     "read",
+    "release",
     "seed",
     "write",
 ]
