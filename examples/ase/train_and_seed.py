@@ -85,7 +85,7 @@ def equilibrated(
         field: boltzdrift.Potential = potential
     else:
         field = boltzdrift.fit(data, progress=options.progress)
-        errors = field.info()["fit"]
+        errors = field.info()["fit"]["held_out"]
         print(f"fit: {errors}", flush=True)
         field.save(options.out / "field.npz")
     pool = boltzdrift.equilibrate(

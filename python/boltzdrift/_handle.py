@@ -6,7 +6,8 @@ import ctypes
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from . import _library
 from .errors import BusyError, ClosedError
@@ -84,6 +85,7 @@ class Owner:
     """Base of the classes that own one object of the library."""
 
     _handle: Handle
+    _keepers: tuple[Any, ...] = ()
 
     def close(self) -> None:
         """Frees the memory now instead of with the last reference; raises BusyError while a call uses the
@@ -95,3 +97,16 @@ class Owner:
     def closed(self) -> bool:
         """Whether the object was closed."""
         return self._handle.closed
+
+
+def borrow(owner: Any, what: str, exclusive: bool = False) -> AbstractContextManager[ctypes.c_void_p]:
+    """The pointer of an argument, which must be of this kind: C takes any pointer for what it expects."""
+    handle = getattr(owner, "_handle", None)
+    if not isinstance(owner, Owner) or not isinstance(handle, Handle) or handle.what != what:
+        raise TypeError(f"give a {what.capitalize()}, not {owner!r}")
+    return handle.borrowed(exclusive)
+
+
+def keepers(owner: Any) -> tuple[Any, ...]:
+    """The Python functions behind an object, which keep their exceptions."""
+    return tuple(getattr(owner, "_keepers", ()))

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from .errors import ForkError
 
-ABI_VERSION = 2
+ABI_VERSION = 1
 """BZD_ABI_VERSION of the header that the prototypes below were taken from."""
 
 TORCH = "2.11"

@@ -11,7 +11,8 @@ import numpy.typing as npt
 from . import _arguments
 from ._arguments import Floats, Integers, StrPath
 from ._call import Text, call
-from ._handle import Handle, Owner
+from ._handle import Handle, Owner, borrow
+from ._handle import keepers as keepers_of
 from .errors import UnsupportedError
 from .progress import Listener, ProgressFunction
 from .units import unit
@@ -148,7 +149,7 @@ class Dataset(Owner):
     def shape(self) -> tuple[int, int]:
         """Numbers of frames and atoms."""
         frames, atoms = ctypes.c_size_t(), ctypes.c_size_t()
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "dataset") as pointer:
             call("bzd_dataset_size", pointer, ctypes.byref(frames), ctypes.byref(atoms))
         return frames.value, atoms.value
 
@@ -157,7 +158,7 @@ class Dataset(Owner):
 
     def _floats(self, function: str, shape: tuple[int, ...]) -> Floats:
         array = np.empty(shape)
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "dataset") as pointer:
             call(function, pointer, array.ctypes.data, array.size)
         return array
 
@@ -171,7 +172,7 @@ class Dataset(Owner):
     def species(self) -> Integers:
         """Atomic numbers (atoms)."""
         numbers = np.empty(self.shape[1], dtype=np.int32)
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "dataset") as pointer:
             call("bzd_dataset_species", pointer, numbers.ctypes.data, numbers.size)
         return numbers
 
@@ -203,12 +204,12 @@ class Dataset(Owner):
     def set_velocities(self, velocities: npt.ArrayLike) -> None:
         """Gives the frames velocities (frames, atoms, 3) in angstrom/fs, in place of those they have."""
         v = _arguments.floats(velocities, "velocities", (*self.shape, 3), "(frames, atoms, 3)")
-        with self._handle.borrowed(exclusive=True) as pointer:
+        with borrow(self, "dataset", exclusive=True) as pointer:
             call("bzd_dataset_set_velocities", pointer, v.ctypes.data, v.size)
 
     def write(self, path: StrPath) -> None:
         """Writes the frames, through a temporary file; the extension tells the format."""
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "dataset") as pointer:
             call("bzd_dataset_write", pointer, _arguments.path(path))
 
     def inspect(self, temperature: float | None = None) -> dict[str, Any]:
@@ -219,7 +220,7 @@ class Dataset(Owner):
         """
         kelvin = 0.0 if temperature is None else _arguments.kelvin(temperature)
         text = Text()
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "dataset") as pointer:
             call("bzd_dataset_inspect", pointer, kelvin, text.place)
         return text.json()
 
@@ -231,11 +232,11 @@ class Dataset(Owner):
                 exception of a Python potential comes out as itself.
         """
         listener = Listener(progress)
-        keepers = (*potential._keepers, listener)
+        keepers = (*keepers_of(potential), listener)
         try:
             with (
-                self._handle.borrowed(exclusive=True) as pointer,
-                potential._handle.borrowed(exclusive=True) as field,
+                borrow(self, "dataset", exclusive=True) as pointer,
+                borrow(potential, "potential", exclusive=True) as field,
             ):
                 call("bzd_dataset_label", pointer, field, listener.callback, None, keepers=keepers)
         finally:

@@ -21,7 +21,8 @@ _inside = threading.local()
 
 
 def _heard(_: int | None, level: int, message: bytes) -> None:
-    # Also called from the library's own threads. An exception here has nobody to go to, so no handler's leaves.
+    # Also called from the library's own threads. An exception here has nobody to go to, so none
+    # of a handler's leaves.
     _inside.on = True
     try:
         LOGGER.log(_LEVELS.get(level, logging.INFO), "%s", bytes(message).decode(errors="replace"))

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from . import _arguments, _interrupt, _library
 from ._arguments import Floats, Integers, StrPath
 from ._call import Keeper, Text, call
-from ._handle import Handle, Owner
+from ._handle import Handle, Owner, borrow
+from ._handle import keepers as keepers_of
 from .errors import InvalidError
 
 PotentialFunction = Callable[[Integers, Floats], tuple[npt.ArrayLike, npt.ArrayLike]]
@@ -128,7 +129,7 @@ class Potential(Owner):
         z = _arguments.species(species)
         x = _arguments.floats(positions, "positions", (None, len(z), 3), "(frames, atoms, 3)")
         energies, forces = np.empty(len(x)), np.empty_like(x)
-        with self._handle.borrowed(exclusive=True) as pointer:
+        with borrow(self, "potential", exclusive=True) as pointer:
             call(
                 "bzd_potential_evaluate",
                 pointer,
@@ -138,14 +139,14 @@ class Potential(Owner):
                 x.ctypes.data,
                 energies.ctypes.data,
                 forces.ctypes.data,
-                keepers=self._keepers,
+                keepers=keepers_of(self),
             )
         return energies, forces
 
     def info(self) -> dict[str, Any]:
         """Name, identity and, for a fitted one, the report of the fit."""
         text = Text()
-        with self._handle.borrowed(exclusive=True) as pointer:
+        with borrow(self, "potential", exclusive=True) as pointer:
             call("bzd_potential_info", pointer, text.place)
         return text.json()
 
@@ -160,7 +161,7 @@ class Potential(Owner):
         Raises:
             UnsupportedError: Another potential has nothing to write.
         """
-        with self._handle.borrowed(exclusive=True) as pointer:
+        with borrow(self, "potential", exclusive=True) as pointer:
             call("bzd_potential_save", pointer, _arguments.path(path))
 
     def __reduce__(self) -> tuple[Any, ...]:

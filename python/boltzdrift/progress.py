@@ -16,7 +16,8 @@ class Progress:
     """How far a long call is.
 
     Attributes:
-        stage: "reading", "labelling", "fitting", "equilibrating", "training", "sampling" or "refining".
+        stage: "reading", "labelling", "fitting", "equilibrating", "training", "sampling",
+            "refining", "dynamics" or "release".
         done: Frames, tries, evaluations, steps or samples done.
         total: Of them in all, at most; None where that is not known.
         value: The loss in training, the largest split-R-hat in an equilibration, else None.

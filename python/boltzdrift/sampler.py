@@ -14,7 +14,8 @@ import numpy.typing as npt
 from . import _arguments, _interrupt
 from ._arguments import Floats, Integers, StrPath
 from ._call import Text, call
-from ._handle import Handle, Owner
+from ._handle import Handle, Owner, borrow
+from ._handle import keepers as keepers_of
 from .errors import InterruptedWork, InvalidError, UnsupportedError
 from .potential import Potential
 from .progress import Listener, Progress, ProgressFunction
@@ -66,14 +67,14 @@ class Sampler(Owner):
 
     def save(self, path: StrPath) -> None:
         """Writes the sampler, through a temporary file."""
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call("bzd_sampler_save", pointer, _arguments.path(path))
 
     @property
     def species(self) -> Integers:
         """Atomic numbers (atoms)."""
         numbers = np.empty(self._atoms, dtype=np.int32)
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call("bzd_sampler_species", pointer, numbers.ctypes.data, numbers.size)
         return numbers
 
@@ -81,7 +82,7 @@ class Sampler(Owner):
     def masses(self) -> Floats:
         """Masses (atoms) in amu."""
         masses = np.empty(self._atoms)
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call("bzd_sampler_masses", pointer, masses.ctypes.data, masses.size)
         return masses
 
@@ -90,7 +91,7 @@ class Sampler(Owner):
         """Kelvin that it was trained for; None where it records none."""
         kelvin = ctypes.c_double()
         try:
-            with self._handle.borrowed() as pointer:
+            with borrow(self, "sampler") as pointer:
                 call("bzd_sampler_temperature", pointer, ctypes.byref(kelvin))
         except UnsupportedError:
             return None
@@ -101,7 +102,7 @@ class Sampler(Owner):
         """Bonds (bonds, 2) as numbers of atoms."""
         number = ctypes.c_size_t()
         place = ctypes.byref(number)
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call("bzd_sampler_bonds", pointer, place, None, 0)
             pairs = np.empty((number.value, 2), dtype=np.int32)
             call("bzd_sampler_bonds", pointer, place, pairs.ctypes.data, pairs.size)
@@ -110,7 +111,7 @@ class Sampler(Owner):
     def info(self) -> dict[str, Any]:
         """All it says of itself: species, bonds, symmetry, settings, figures, calibration."""
         text = Text()
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call("bzd_sampler_info", pointer, text.place)
         return text.json()
 
@@ -132,7 +133,7 @@ class Sampler(Owner):
         try:
             for start in range(0, number, _CHUNK):
                 part = positions[start : start + _CHUNK]
-                with self._handle.borrowed() as pointer, _interrupt.deferred():
+                with borrow(self, "sampler") as pointer, _interrupt.deferred():
                     call(
                         "bzd_sampler_sample",
                         pointer,
@@ -183,9 +184,9 @@ class Sampler(Owner):
         )
         positions, energies = np.empty((number, self._atoms, 3)), np.empty(number)
         report, listener = Text(), Listener(progress)
-        keepers = (*potential._keepers, listener)
+        keepers = (*keepers_of(potential), listener)
         try:
-            with self._handle.borrowed() as pointer, potential._handle.borrowed(exclusive=True) as field:
+            with borrow(self, "sampler") as pointer, borrow(potential, "potential", exclusive=True) as field:
                 call(
                     "bzd_sampler_refined",
                     pointer,
@@ -232,7 +233,7 @@ class Sampler(Owner):
         velocities = np.empty_like(x)
         out = (x.ctypes.data, velocities.ctypes.data, velocities.size)
         if masses is None:
-            with self._handle.borrowed() as pointer:
+            with borrow(self, "sampler") as pointer:
                 call("bzd_sampler_velocities", pointer, seed, first, kelvin, *out)
         else:
             m = _arguments.floats(masses, "masses", (self._atoms,), "(atoms)")
@@ -269,7 +270,7 @@ class Sampler(Owner):
         pairs = None if bonds is None else _arguments.pairs(bonds, len(z))
         given = (0, None) if pairs is None else (len(pairs), pairs.ctypes.data)
         order = np.empty(self._atoms, dtype=np.int32)
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call(
                 "bzd_sampler_match",
                 pointer,
@@ -310,7 +311,7 @@ class Sampler(Owner):
         y = _arguments.floats(onto, "onto", x.shape, "(number, atoms, 3)")
         seed, first = _arguments.stream(seed, first, len(x))
         m = None if masses is None else _arguments.floats(masses, "masses", (self._atoms,), "(atoms)")
-        with self._handle.borrowed() as pointer:
+        with borrow(self, "sampler") as pointer:
             call(
                 "bzd_sampler_place",
                 pointer,

@@ -8,7 +8,8 @@ from typing import Any
 
 from . import _arguments
 from ._call import Text, call
-from ._handle import Handle
+from ._handle import Handle, borrow
+from ._handle import keepers as keepers_of
 from .dataset import Dataset
 from .potential import Potential
 from .progress import Listener, ProgressFunction
@@ -35,13 +36,14 @@ def fit(
         memory_gb: Most memory of the fit.
 
     Raises:
-        UnsupportedError: The frames have no forces, or the library is the sampler-only one.
+        InvalidError: The frames have no forces.
+        UnsupportedError: The library is the sampler-only one.
     """
     settings = _arguments.settings(frames=frames, sigma=sigma, ridge=ridge, memory_gb=memory_gb)
     handle, listener = Handle("potential", "bzd_potential_free"), Listener(progress)
     place = ctypes.byref(handle.pointer)
     try:
-        with dataset._handle.borrowed() as data:
+        with borrow(dataset, "dataset") as data:
             call("bzd_fit", data, settings, listener.callback, None, place, keepers=(listener,))
     finally:
         listener.close()
@@ -125,9 +127,9 @@ def equilibrate(
     )
     handle, listener, report = Handle("dataset", "bzd_dataset_free"), Listener(progress), Text()
     place = ctypes.byref(handle.pointer)
-    keepers = (*potential._keepers, listener)
+    keepers = (*keepers_of(potential), listener)
     try:
-        with dataset._handle.borrowed() as data, potential._handle.borrowed(exclusive=True) as field:
+        with borrow(dataset, "dataset") as data, borrow(potential, "potential", exclusive=True) as field:
             call(
                 "bzd_equilibrate",
                 data,
@@ -213,7 +215,7 @@ def train(
     handle, listener = Handle("sampler", "bzd_sampler_free"), Listener(progress)
     place = ctypes.byref(handle.pointer)
     try:
-        with dataset._handle.borrowed() as data:
+        with borrow(dataset, "dataset") as data:
             call("bzd_train", data, settings, listener.callback, None, place, keepers=(listener,))
     finally:
         listener.close()
@@ -228,6 +230,6 @@ def evaluate(samples: Dataset, reference: Dataset) -> dict[str, Any]:
         InvalidError: They are of different molecules.
     """
     text = Text()
-    with samples._handle.borrowed() as first, reference._handle.borrowed() as second:
+    with borrow(samples, "dataset") as first, borrow(reference, "dataset") as second:
         call("bzd_evaluate", first, second, text.place)
     return text.json()

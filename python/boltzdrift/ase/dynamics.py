@@ -205,7 +205,7 @@ def release(
                 break
     finally:
         listener.close()
-    times = np.arange(samples + 1) * every * time_step
+    times: Floats = np.arange(samples + 1, dtype=np.float64) * (every * time_step)
     moments = seeds[0].get_moments_of_inertia()
     linear = len(seeds[0]) == 2 or moments[0] < 1e-6 * moments[-1]
     return Release(times, potential, kinetic, max(1, 3 * len(seeds[0]) - (5 if linear else 6)))
