@@ -12,7 +12,6 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevinbaoab import LangevinBAOAB
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 from .. import _arguments
@@ -71,7 +70,8 @@ def langevin(
     moving: Atoms = atoms.copy()
     moving.calc = atoms.calc
     rng = np.random.default_rng(_arguments.count(seed, "seed"))
-    MaxwellBoltzmannDistribution(moving, temperature_K=kelvin, rng=rng)
+    widths = np.sqrt(moving.get_masses() * units.kB * kelvin)
+    moving.set_momenta(widths[:, None] * rng.standard_normal((len(moving), 3)), apply_constraint=False)
     run = LangevinBAOAB(
         moving, time_step * units.fs, temperature_K=kelvin, T_tau=relaxation * units.fs, rng=rng
     )
