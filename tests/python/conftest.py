@@ -5,6 +5,7 @@ trained.
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import boltzdrift
 import numpy as np
 import numpy.typing as npt
 import pytest
+
+# No test opens a window.
+os.environ.setdefault("MPLBACKEND", "Agg")
 
 Floats = npt.NDArray[np.float64]
 

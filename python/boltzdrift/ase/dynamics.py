@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.md.langevinbaoab import LangevinBAOAB
+from ase.md.velocitydistribution import Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
 from .. import _arguments
@@ -54,7 +55,8 @@ def langevin(
         progress: Hears of the frames.
 
     Returns:
-        Frames with momenta, energy and forces.
+        Frames with energy, forces and momenta. Drift and rotation are taken out of the frames' momenta, not
+        of the run: what is left has 3n - 6 degrees of freedom at the temperature.
 
     Raises:
         InvalidError: No calculator, or a time that is not positive.
@@ -122,6 +124,8 @@ class _Bonds:
 
 def _snapshot(atoms: Atoms) -> Atoms:
     frame: Atoms = atoms.copy()
+    Stationary(frame, preserve_temperature=False)
+    ZeroRotation(frame, preserve_temperature=False)
     energy, forces = atoms.get_potential_energy(), atoms.get_forces(apply_constraint=False)
     frame.calc = SinglePointCalculator(frame, energy=energy, forces=forces)
     return frame
