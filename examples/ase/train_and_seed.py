@@ -27,8 +27,9 @@ from ase.calculators.calculator import BaseCalculator
 from boltzdrift.ase import CalculatorPotential, dataset_of_atoms, langevin, release
 from boltzdrift.stages import Pool
 
-# Picoseconds of dynamics: what some minutes of two cores buy (SevenNet 50 ms a call, xTB 2 ms).
+# What some minutes of two cores buy (SevenNet 50 ms a call, xTB 2 ms): picoseconds of dynamics, seeds released.
 LENGTHS = {"sevennet": 2.0, "xtb": 20.0}
+NUMBERS = {"sevennet": 8, "xtb": 50}
 KCAL = 23.06
 
 
@@ -106,7 +107,7 @@ def main() -> int:
     parser.add_argument("--picoseconds", type=float, help="length of the run")
     parser.add_argument("--debias", choices=("fit", "calculator"), default="fit")
     parser.add_argument("--steps", type=int, help="of the training")
-    parser.add_argument("--number", type=int, default=50, help="seeds to refine and release")
+    parser.add_argument("--number", type=int, help="seeds to refine and release")
     parser.add_argument("--refine", type=int, default=5, help="Monte Carlo steps of each; 0 for raw seeds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -142,7 +143,11 @@ def main() -> int:
     done("trained")
     exact = potential if options.refine else None
     seeds = sampler.atoms(
-        options.number, seed=options.seed, potential=exact, steps=options.refine or None, calculator=calc
+        options.number or NUMBERS[options.calculator],
+        seed=options.seed,
+        potential=exact,
+        steps=options.refine or None,
+        calculator=calc,
     )
     ase.io.write(options.out / "seeds.extxyz", [atoms.copy() for atoms in seeds])
     done(f"{len(seeds)} seeds" + (" refined with the calculator" if exact else ", raw"))

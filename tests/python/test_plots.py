@@ -71,7 +71,7 @@ def test_the_matrix_is_the_figure_of_evaluate() -> None:
     matrix = np.asarray(axes.get_images()[0].get_array())
     upper = matrix[np.triu_indices(4, k=1)]
     assert np.mean(upper) == pytest.approx(boltzdrift.evaluate(one, other)["pair_tvd"], abs=1e-6)
-    assert matrix[0, 3] == matrix[3, 0] > 0.9
+    assert matrix[0, 3] == matrix[3, 0] > 0.85
     assert matrix[0, 1] < 0.1
     assert [text.get_text() for text in axes.get_xticklabels()] == ["H", "O", "O", "H"]
 

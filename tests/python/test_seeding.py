@@ -166,7 +166,7 @@ def test_contacts_are_said(sampler: Sampler) -> None:
 
 
 def test_langevin_runs_at_the_temperature_asked(potential: Potential) -> None:
-    """Three halves of kT kinetic without drift and rotation, and three of springs; the start is left alone."""
+    """Three halves of kT kinetic without drift and rotation, three of springs; the start is left alone."""
     start = Atoms(SPECIES, positions=WATER)
     start.calc = ForceField(potential)
     times = {"picoseconds": 8.0, "warmup": 1.0, "time_step": 0.5, "interval": 10.0, "relaxation": 30.0}
