@@ -27,7 +27,7 @@ from ase.calculators.calculator import BaseCalculator
 from boltzdrift.ase import CalculatorPotential, dataset_of_atoms, langevin, release
 from boltzdrift.stages import Pool
 
-# What some minutes of two cores buy (SevenNet 50 ms a call, xTB 2 ms): picoseconds of dynamics, seeds released.
+# What minutes of two cores buy (SevenNet 50 ms a call, xTB 2 ms): picoseconds of dynamics, seeds released.
 LENGTHS = {"sevennet": 2.0, "xtb": 20.0}
 NUMBERS = {"sevennet": 8, "xtb": 50}
 KCAL = 23.06
