@@ -19,5 +19,5 @@ cp -r tests/python "$work/tests"
 check() { (cd "$work" && env -u BOLTZDRIFT_LIBRARY "$work/venv/bin/python" -m pytest -q -p no:cacheprovider tests); }
 pip "$wheel" pytest
 check
-pip "$wheel[ase,plots,progress]"
+pip "${wheel}[ase,plots,progress]"
 check

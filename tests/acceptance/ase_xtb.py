@@ -4,7 +4,7 @@
 
 For each molecule: a training run of 20 ps with GFN2-xTB at 500 K, a fit, an equilibration and a training, as
 in examples/ase/train_and_seed.py; then raw samples, and samples refined by Monte Carlo steps of xTB, against
-an independent run of 160 ps. The rows of the refined seeds are held against their limits; those of the raw
+an independent run of 100 ps. The rows of the refined seeds are held against their limits; those of the raw
 ones stand beside them. Runs are kept in FOLDER, and used again by the next call with the same settings.
 """
 
@@ -37,7 +37,7 @@ with open(os.devnull, "w") as null, contextlib.redirect_stderr(null):  # noqa: P
 Floats = npt.NDArray[np.float64]
 
 KELVIN, HOTTER = 500.0, 600.0
-TRAINING, REFERENCE = 20.0, 160.0
+TRAINING, REFERENCE = 20.0, 100.0
 RAW, REFINED, RELEASED = 2000, 400, 100
 STEPS = 8
 # A normal deviate beyond this happens by chance once in 740 figures; p-values likewise.

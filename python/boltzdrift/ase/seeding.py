@@ -105,8 +105,7 @@ def seed(
 
     Molecule k gets sample `first + k`, at its own center of mass, in its own order of atoms. Everything else
     stays: cell, other atoms and their momenta, constraints on other atoms, the calculator. The sampler knows
-    nothing of the
-    surroundings: relax them, or accept samples by their energy, before you trust the first steps.
+    nothing of the surroundings: relax them, or accept samples by their energy, before you trust the run.
 
     Args:
         atoms: The system. Molecules that are split by periodic boundaries are made whole.
