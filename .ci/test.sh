@@ -22,9 +22,12 @@ stage lint make --no-print-directory lint
 stage 'tests, training included' cargo test --release --locked
 # Python finds the library that was built last.
 python_tests() {
-    cargo build --release --locked && .venv/bin/python -m pytest -q -p no:cacheprovider tests/python
+    cargo build --release --locked &&
+        PYTHONPATH=python .venv/bin/python -m pytest -q -p no:cacheprovider tests/python
 }
-neural_tests() { .venv-neural/bin/python -m pytest -q -p no:cacheprovider tests/python/test_sevennet.py; }
+neural_tests() {
+    PYTHONPATH=python .venv-neural/bin/python -m pytest -q -p no:cacheprovider tests/python/test_sevennet.py
+}
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 stage Python python_tests
 if [ -x .venv-neural/bin/python ]; then

@@ -16,7 +16,7 @@ wheel=$(echo "$work"/*.whl)
 pip() { "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check -c .ci/requirements-python.txt "$@"; }
 # The tests without the tree around them: nothing but the wheel can be found.
 cp -r tests/python "$work/tests"
-check() { (cd "$work" && env -u BOLTZDRIFT_LIBRARY "$work/venv/bin/python" -m pytest -q -p no:cacheprovider tests); }
+check() { (cd "$work" && env -u BOLTZDRIFT_LIBRARY -u PYTHONPATH "$work/venv/bin/python" -m pytest -q -p no:cacheprovider tests); }
 pip "$wheel" pytest
 check
 pip "${wheel}[ase,plots,progress]"
