@@ -113,6 +113,7 @@ class Listener:
         return kept
 
     def close(self) -> None:
-        """Ends the bar that was made here."""
+        """Ends the bar that was made here, and lets go of the C function, which refers to this object."""
+        del self.callback
         if self._bar is not None:
             self._bar.close()

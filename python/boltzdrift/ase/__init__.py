@@ -5,7 +5,7 @@ from __future__ import annotations
 try:
     import ase as _ase
 except ImportError as error:
-    raise ImportError("boltzdrift.ase needs the package ase: install ase 3.23 or newer") from error
+    raise ImportError("boltzdrift.ase needs the package ase: install ase 3.27 or newer") from error
 
 from .calculators import CalculatorPotential, ForceField
 from .convert import atoms_of_dataset, dataset_of_atoms
