@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import multiprocessing
 import os
 import re
@@ -89,6 +90,39 @@ def test_a_torch_of_another_version_is_named() -> None:
     assert "sampler-only" in other.stderr
     same = python(code.format("2.11.0") + "import boltzdrift; print(boltzdrift.can_train())")
     assert same.stdout == "True\n", same.stderr
+
+
+@pytest.mark.skipif(not boltzdrift.can_train(), reason="the sampler-only library has no libtorch")
+def test_a_torch_that_could_not_be_imported_later_is_a_warning(tmp_path: Path) -> None:
+    """One that is installed, and not imported yet."""
+    fake = tmp_path / "torch-2.4.1.dist-info"
+    fake.mkdir()
+    (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.4.1\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = python("import boltzdrift; print(boltzdrift.can_train())", PYTHONPATH=path)
+    assert "RuntimeWarning: boltzdrift trains with libtorch 2.11; torch 2.4.1" in done.stderr
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.skipif(not boltzdrift.can_train(), reason="the sampler-only library has no libtorch")
+def test_the_training_package_takes_the_torch_of_its_environment(tmp_path: Path) -> None:
+    """It is preferred, and says what is missing where there is no torch."""
+    package = tmp_path / "boltzdrift_training"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "libboltzdrift.so").symlink_to(_library.PATH)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    code = "import os; os.environ.pop('BOLTZDRIFT_LIBRARY', None)\n"
+    code += "import boltzdrift; print(boltzdrift._library.PATH)"
+    done = python(code, PYTHONPATH=path)
+    try:
+        matching = importlib.metadata.version("torch").startswith("2.11.")
+    except importlib.metadata.PackageNotFoundError:
+        matching = False
+    if matching:
+        assert done.stdout == f"{package / 'libboltzdrift.so'}\n", done.stderr
+    else:
+        assert "ImportError: boltzdrift-training needs the package torch 2.11" in done.stderr
 
 
 def test_a_fork_is_refused_instead_of_waiting_for_ever(sampler: boltzdrift.Sampler) -> None:
