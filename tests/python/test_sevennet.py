@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import boltzdrift
@@ -51,6 +53,20 @@ def test_labels_are_ases_own_to_the_last_digit(calculator: Any) -> None:
         alone.positions[:] = positions
         assert energies[frame] == alone.get_potential_energy() * factor
         np.testing.assert_array_equal(forces[frame], alone.get_forces().astype(np.float64) * factor)
+
+
+def test_many_frames_at_once_have_the_same_numbers(calculator: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch function of the examples, up to single precision."""
+    examples = Path(__file__).resolve().parents[2] / "examples" / "ase"
+    monkeypatch.syspath_prepend(str(examples))
+    batch = importlib.import_module("sevennet_batch").sevennet_batch("7net-0")
+    x = water(10)
+    together = CalculatorPotential(None, batch=batch, largest_batch=4, name="SevenNet-0 in batches")
+    one = CalculatorPotential(calculator).evaluate([8, 1, 1], x)
+    many = together.evaluate([8, 1, 1], x)
+    # 15 eV in single precision: 1e-6 eV.
+    np.testing.assert_allclose(many[0], one[0], atol=1e-3)
+    np.testing.assert_allclose(many[1], one[1], atol=1e-2)
 
 
 @needs_training
