@@ -38,8 +38,8 @@ Floats = npt.NDArray[np.float64]
 
 KELVIN, HOTTER = 500.0, 600.0
 TRAINING, REFERENCE = 20.0, 100.0
-RAW, REFINED, RELEASED = 2000, 400, 100
-STEPS = 8
+RAW, REFINED, RELEASED = 1000, 300, 60
+STEPS = 6
 # A normal deviate beyond this happens by chance once in 740 figures; p-values likewise.
 SIGMAS, LEAST_P = 3.2, 0.00135
 
@@ -168,7 +168,7 @@ def ensemble_check(sampler: boltzdrift.Sampler, field: boltzdrift.Potential, see
     """
     factor, series = boltzdrift.unit("eV", "energy"), []
     for number, kelvin in enumerate((KELVIN, HOTTER)):
-        done = sampler.refined(RAW, field, seed=seed + number, steps=60, temperature=kelvin)
+        done = sampler.refined(RAW, field, seed=seed + number, steps=40, temperature=kelvin)
         series.append(simulation(len(sampler.species), kelvin, potential=done.energies / factor))
     with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):  # noqa: PTH123
         found = physical_validation.ensemble.check(
@@ -269,8 +269,9 @@ def shape_rows(
 def release_rows(sampler: boltzdrift.Sampler, potential: CalculatorPotential, seed: int) -> list[Row]:
     """Runs at constant energy."""
     calculator, kcal = xtb(), boltzdrift.unit("eV", "energy")
-    raw = release(sampler.atoms(RELEASED, seed=seed), calculator)
-    refined = release(sampler.atoms(RELEASED, seed=seed, potential=potential, steps=STEPS), calculator)
+    raw = release(sampler.atoms(RELEASED, seed=seed), calculator, femtoseconds=100.0)
+    better = sampler.atoms(RELEASED, seed=seed, potential=potential, steps=STEPS)
+    refined = release(better, calculator, femtoseconds=100.0)
     moved = [each.drift() for each in (raw, refined)]
     text = [f"{kcal * mean:+.2f} +- {kcal * error:.2f}" for mean, error in moved]
     fine = abs(moved[1][0]) < SIGMAS * moved[1][1]
