@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod command;
-mod water;
+mod untrained;
 
 use std::path::Path;
 use std::process::Command;
@@ -15,7 +15,7 @@ use command::{compile, library};
 fn the_example_in_c_gives_the_librarys_own_numbers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("water.safetensors");
-    water::model(0.5).save(&path).unwrap();
+    untrained::water(0.5).save(&path).unwrap();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/c/seed.c");
     for standard in ["-std=c99", "-std=c11"] {
         let program = compile(folder.path(), "cc", standard, &source, "seed");
@@ -88,7 +88,7 @@ int main(int, char **argv) {
 fn misuse_from_cpp_is_a_status_with_a_message() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("water.safetensors");
-    water::model(0.5).save(&path).unwrap();
+    untrained::water(0.5).save(&path).unwrap();
     let source = folder.path().join("misuse.cpp");
     std::fs::write(&source, MISUSE).unwrap();
     let program = compile(folder.path(), "c++", "-std=c++17", &source, "misuse");

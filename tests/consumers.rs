@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod command;
-mod water;
+mod untrained;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -127,7 +127,7 @@ fn run_all(folder: &Path, build: &Path, model: &Path) {
 fn an_installed_library_is_found_by_cmake() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("water.safetensors");
-    water::model(0.03).save(&model).unwrap();
+    untrained::water(0.03).save(&model).unwrap();
     let find = "find_package(boltzdrift 0.1 REQUIRED COMPONENTS sampler)";
     let project = project(folder.path(), find, &ALL);
     let build = cmake(folder.path(), &project, &[format!("-DCMAKE_PREFIX_PATH={}", prefix().display())]);
@@ -164,7 +164,7 @@ fn an_installed_library_is_found_by_cmake() {
 fn the_source_tree_is_a_subdirectory_of_a_project() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("water.safetensors");
-    water::model(0.03).save(&model).unwrap();
+    untrained::water(0.03).save(&model).unwrap();
     let project = project(folder.path(), &format!("add_subdirectory({ROOT}/cpp boltzdrift)"), &ALL);
     let build = cmake(folder.path(), &project, &configuration());
     run_all(folder.path(), &build, &model);
@@ -174,7 +174,7 @@ fn the_source_tree_is_a_subdirectory_of_a_project() {
 fn pkg_config_knows_the_installed_library() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("water.safetensors");
-    water::model(0.03).save(&model).unwrap();
+    untrained::water(0.03).save(&model).unwrap();
     let flags = |package: &str| -> Vec<String> {
         let said = good(
             Command::new("pkg-config")
@@ -265,7 +265,7 @@ fn an_older_header_is_enough() {
     assert!(!older.contains("bzd_sampler_place("));
     std::fs::write(folder.path().join("boltzdrift.h"), older).unwrap();
     let model = folder.path().join("water.safetensors");
-    water::model(0.03).save(&model).unwrap();
+    untrained::water(0.03).save(&model).unwrap();
     let program = folder.path().join("seed");
     good(
         Command::new("cc")
