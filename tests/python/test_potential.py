@@ -208,11 +208,11 @@ def test_ctrl_c_stops_the_work_and_nothing_else(potential: str, work: str) -> No
     start = time.monotonic()
     folder = os.path.dirname(__file__)  # noqa: PTH120
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, timeout=100
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, timeout=200
     )
     assert done.stdout == "interrupted\n400 springs\n", done.stderr
     assert "ignored" not in done.stderr
-    assert time.monotonic() - start < 20.0
+    assert time.monotonic() - start < 60.0
 
 
 def test_another_handler_of_ctrl_c_is_called(potential: Potential, data: Dataset) -> None:

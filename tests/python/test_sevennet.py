@@ -94,7 +94,7 @@ def test_a_sampler_is_trained_from_them(calculator: Any) -> None:
 
 
 def test_what_the_callback_costs_is_little(calculator: Any) -> None:
-    """Less than a tenth of the calculator's own time."""
+    """Less than a tenth of the time that the processors spend on the calculator."""
     x = water(20)
     data = Dataset.from_arrays([8, 1, 1], x)
     alone = Atoms([8, 1, 1])
@@ -103,9 +103,9 @@ def test_what_the_callback_costs_is_little(calculator: Any) -> None:
     def seconds(work: Callable[[], object]) -> float:
         best = np.inf
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             work()
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     def by_hand() -> None:
