@@ -240,7 +240,7 @@ def energy_rows(raw: Dataset, refined: Dataset, reference: Dataset) -> list[Row]
 
 
 def own_parts(reference: Dataset, number: int) -> list[tuple[Dataset, Dataset]]:
-    """So many random frames of one half of a run, and its other half: what chance gives for so many frames."""
+    """So many random frames of one half of a run, and its other half: what chance gives for so many."""
     x, random = reference.positions, np.random.default_rng(0)
     halves = np.array_split(x, 2)
     parts = []
