@@ -4,13 +4,14 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo test acceptance lint clean
+.PHONY: help setup build demo install test acceptance lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 	@echo
 	@echo '  PYTHON=/path/to/python3    the Python to use, 3.11 or newer'
 	@echo '  LIBTORCH=/path/to/libtorch a libtorch of your own instead of the downloaded one'
+	@echo '  PREFIX=/path/to/prefix     where make install puts the library'
 
 setup: ## install what is missing: system packages, .venv, libtorch
 	@.ci/setup.sh
@@ -20,6 +21,13 @@ build: setup ## build the library and the command line, target/release/boltzdrif
 
 demo: build ## ethanol from LAMMPS to seeds and back, in demo/
 	@.venv/bin/python examples/lammps/demo.py
+
+install: setup ## libraries, headers, CMake package and pkg-config files into PREFIX
+	@[ -n "$(PREFIX)" ] || { echo 'make install needs PREFIX=FOLDER, for example PREFIX=$$HOME/.local' >&2; exit 2; }
+	cmake -S cpp -B target/cmake -DBOLTZDRIFT_SAMPLER=ON -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_INSTALL_PREFIX='$(PREFIX)' -DCMAKE_INSTALL_LIBDIR=lib
+	cmake --build target/cmake
+	cmake --install target/cmake
 
 test: setup ## every check: lint, Rust tests of both builds, tests with a real LAMMPS
 	@.ci/test.sh
