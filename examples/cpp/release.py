@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from pathlib import Path
 
 import matplotlib
 
@@ -17,22 +18,26 @@ COLORS = {"refined seeds": "C0", "raw seeds": "C1", "frames of the run": "C2", "
 
 
 def main(source: str, target: str) -> None:
-    with open(source, newline="") as file:
+    with Path(source).open(newline="") as file:
         rows = list(csv.DictReader(file))
     column = {name: [float(row[name]) for row in rows] for name in rows[0]}
-    fs = column["fs"]
-    figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-    wanted, error = column["long run"][0], column["long run error"][0]
-    axes.axhspan(wanted - 2 * error, wanted + 2 * error, color="0.85", lw=0, label="long run ± 2 standard errors")
-    for name, color in COLORS.items():
-        value, spread = column[name], column[f"{name} error"]
-        axes.plot(fs, value, color=color, lw=1.2, label=name)
-        low = [v - 2 * s for v, s in zip(value, spread, strict=True)]
-        high = [v + 2 * s for v, s in zip(value, spread, strict=True)]
-        axes.fill_between(fs, low, high, color=color, alpha=0.2, lw=0)
-    axes.set(xlabel="time at constant energy, fs", ylabel="mean potential energy, kcal/mol", xlim=(0, fs[-1]))
-    axes.legend(fontsize="small", loc="center right")
+    fs, wanted, error = column["fs"], column["long run"][0], column["long run error"][0]
     plt.rcParams["svg.hashsalt"] = "boltzdrift"
+    figure, (near, far) = plt.subplots(2, figsize=(6.4, 5.0), sharex=True, layout="constrained")
+    for axes in (near, far):
+        axes.axhspan(
+            wanted - 2 * error, wanted + 2 * error, color="0.85", lw=0, label="long run, 2 standard errors"
+        )
+        for name, color in COLORS.items():
+            value, spread = column[name], column[f"{name} error"]
+            axes.plot(fs, value, color=color, lw=1.2, label=name)
+            low = [v - 2 * s for v, s in zip(value, spread, strict=True)]
+            high = [v + 2 * s for v, s in zip(value, spread, strict=True)]
+            axes.fill_between(fs, low, high, color=color, alpha=0.15, lw=0)
+    near.set(ylim=(wanted - 0.4, wanted + 0.4), xlim=(0, fs[-1]))
+    far.set(ylim=(0, wanted + 1), xlabel="time at constant energy, fs")
+    far.legend(fontsize="small", loc="lower right", ncols=2)
+    figure.supylabel("mean potential energy, kcal/mol", fontsize="medium")
     figure.savefig(target, metadata={"Date": None})
 
 
