@@ -82,8 +82,8 @@ bzd_status_t bzd_set_log(bzd_log_fn function, void *user_data, int32_t level);
 /* How far a long call is. Fields may be added at the end: struct_size says which are there. */
 typedef struct bzd_progress {
     size_t struct_size;
-    const char *stage; /* "fitting", "equilibrating", "training", "labelling" */
-    uint64_t done;     /* tries, evaluations, steps, frames */
+    const char *stage; /* "reading", "fitting", "equilibrating", "training", "labelling", "refining" */
+    uint64_t done;     /* frames, tries, evaluations, steps, frames, proposals */
     uint64_t total;    /* of them in all, at most; 0 where that is not known */
     double value;      /* the loss in training, the largest split-R-hat in an equilibration, else NaN */
 } bzd_progress_t;
@@ -92,13 +92,24 @@ typedef struct bzd_progress {
  * BZD_INTERRUPTED. NULL where nobody listens. */
 typedef int32_t (*bzd_progress_fn)(void *user_data, const bzd_progress_t *progress);
 
+/* ---- Units -------------------------------------------------------------------------------------------------- */
+
+/* How many of the library's own units one `unit` is; `quantity` is "length", "energy", "force", "time", "mass",
+ * "velocity" or "temperature". "eV" as an "energy" is 23.06. */
+bzd_status_t bzd_unit(const char *unit, const char *quantity, double *factor);
+
+/* The units of a LAMMPS style ("real", "metal", "si", "cgs", "electron", "micro", "nano") as factors (5) of length, energy,
+ * time, force and velocity. "lj" is refused: reduced units have no angstrom and no kelvin. */
+bzd_status_t bzd_lammps_units(const char *style, double *factors, size_t length);
+
 /* ---- Trajectories ------------------------------------------------------------------------------------------ */
 
 /* Reads a trajectory: LAMMPS dump, extended XYZ, .npz of MD17 or sGDML, and the formats of chemfiles. `reading` has
  * the command line's options: {"units": "real", "length_unit": "angstrom", "energy_unit": "eV", "force_unit":
  * "eV/angstrom", "types": ["C", "H", "O"], "select": "index < 9", "frames": "0:1000:2", "format": "XYZ",
  * "need_forces": true}, each of them optional. */
-bzd_status_t bzd_dataset_read(const char *path, const char *reading, bzd_dataset_t **dataset);
+bzd_status_t bzd_dataset_read(const char *path, const char *reading, bzd_progress_fn progress, void *user_data,
+                              bzd_dataset_t **dataset);
 
 /* A trajectory from arrays, which are copied: species (atoms) as atomic numbers, positions (frames, atoms, 3) in
  * angstrom, forces (frames, atoms, 3) in kcal/mol/angstrom or NULL, energies (frames) in kcal/mol or NULL, masses
@@ -112,12 +123,18 @@ void bzd_dataset_free(bzd_dataset_t *dataset);
 /* Numbers of frames N and atoms n. */
 bzd_status_t bzd_dataset_size(const bzd_dataset_t *dataset, size_t *frames, size_t *atoms);
 
-/* Atomic numbers (n); positions (N, n, 3) in angstrom; forces (N, n, 3) in kcal/mol/angstrom; energies (N) in
- * kcal/mol. BZD_UNSUPPORTED where the frames have no forces or energies. */
+/* Atomic numbers (n); masses (n) in amu; positions (N, n, 3) in angstrom; forces (N, n, 3) in kcal/mol/angstrom; energies
+ * (N) in kcal/mol; velocities (N, n, 3) in angstrom/fs. BZD_UNSUPPORTED where the frames have no forces, energies or
+ * velocities. */
 bzd_status_t bzd_dataset_species(const bzd_dataset_t *dataset, int32_t *species, size_t length);
+bzd_status_t bzd_dataset_masses(const bzd_dataset_t *dataset, double *masses, size_t length);
 bzd_status_t bzd_dataset_positions(const bzd_dataset_t *dataset, double *positions, size_t length);
 bzd_status_t bzd_dataset_forces(const bzd_dataset_t *dataset, double *forces, size_t length);
 bzd_status_t bzd_dataset_energies(const bzd_dataset_t *dataset, double *energies, size_t length);
+bzd_status_t bzd_dataset_velocities(const bzd_dataset_t *dataset, double *velocities, size_t length);
+
+/* Gives the frames velocities (N, n, 3) in angstrom/fs, for bzd_dataset_write. */
+bzd_status_t bzd_dataset_set_velocities(bzd_dataset_t *dataset, const double *velocities, size_t length);
 
 /* Writes the frames, through a temporary file; the extension tells the format. */
 bzd_status_t bzd_dataset_write(const bzd_dataset_t *dataset, const char *path);
@@ -245,6 +262,9 @@ bzd_status_t bzd_sampler_masses(const bzd_sampler_t *sampler, double *masses, si
 /* Temperature in kelvin that the sampler was trained for; BZD_UNSUPPORTED where it records none. */
 bzd_status_t bzd_sampler_temperature(const bzd_sampler_t *sampler, double *kelvin);
 
+/* Bonds of the molecule: *count pairs (i, j) of atoms, in pairs (count, 2); NULL with length 0 asks for the number. */
+bzd_status_t bzd_sampler_bonds(const bzd_sampler_t *sampler, size_t *count, int32_t *pairs, size_t length);
+
 /* All the sampler says of itself, as JSON: species, bonds, symmetry, settings, figures, calibration. */
 bzd_status_t bzd_sampler_info(const bzd_sampler_t *sampler, char **json);
 
@@ -259,14 +279,40 @@ bzd_status_t bzd_sampler_sample(const bzd_sampler_t *sampler, uint64_t seed, uin
  * "temperature": 500, "time_step": 1.0, "leapfrog": 20}. `energies` (count) in kcal/mol and `report` (JSON) may be
  * NULL. */
 bzd_status_t bzd_sampler_refined(const bzd_sampler_t *sampler, bzd_potential_t *potential, uint64_t seed,
-                                 uint64_t first, size_t count, const char *settings, double *positions,
-                                 size_t length, double *energies, char **report);
+                                 uint64_t first, size_t count, const char *settings, bzd_progress_fn progress,
+                                 void *user_data, double *positions, size_t length, double *energies, char **report);
 
 /* Maxwell velocities in angstrom/fs at `kelvin` for the positions of those samples, (count, n, 3), without
  * momentum and angular momentum: 3n - 6 degrees of freedom move. length = count * n * 3. */
 bzd_status_t bzd_sampler_velocities(const bzd_sampler_t *sampler, uint64_t seed, uint64_t first,
                                     double kelvin, const double *positions, double *velocities,
                                     size_t length);
+
+/* Maxwell velocities for masses (atoms) in amu of the caller's own; else as bzd_sampler_velocities. */
+bzd_status_t bzd_maxwell_velocities(size_t atoms, const double *masses, uint64_t seed, uint64_t first, double kelvin,
+                                    const double *positions, double *velocities, size_t length);
+
+/* ---- Molecules of a simulation ------------------------------------------------------------------------------ */
+
+/* Which atom of a caller's molecule is which of the sampler's: order (n), order[i] is the caller's number of the
+ * sampler's atom i. species (atoms) are atomic numbers, positions (atoms, 3) in angstrom, made whole; pairs (bonds, 2) are
+ * its bonds, or NULL: found from the distances. The caller's own order is taken where it fits; else one that keeps species, bonds, the
+ * handedness of centers and the sides of double bonds. BZD_INVALID with both formulas, or both lists of bonds, where the
+ * molecules differ, and for another stereoisomer. */
+bzd_status_t bzd_sampler_match(const bzd_sampler_t *sampler, size_t atoms, const int32_t *species,
+                               const double *positions, size_t bonds, const int32_t *pairs, int32_t *order,
+                               size_t length);
+
+/* How bzd_sampler_place turns a sample: as the molecule that it replaces, with the least mass-weighted squared distance
+ * (proper rotations only); or uniformly at random, each sample from a stream of its own, so that ranks agree. */
+#define BZD_ORIENT_KEEP 0
+#define BZD_ORIENT_RANDOM 1
+
+/* Puts samples where molecules are: each of positions (count, n, 3) is moved to the center of mass of its counterpart in
+ * `onto` (count, n, 3), and turned. masses (n) in amu, or NULL for the sampler's. length = count * n * 3. */
+bzd_status_t bzd_sampler_place(const bzd_sampler_t *sampler, uint64_t seed, uint64_t first, size_t count,
+                               const double *masses, const double *onto, int32_t orientation, double *positions,
+                               size_t length);
 
 #ifdef __cplusplus
 }

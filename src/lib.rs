@@ -9,8 +9,8 @@
 //! inference) → [`equilibrate`] (states at a temperature, by Monte Carlo) → `fit` (a force field from force
 //! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `generator`,
 //! `train` (these five need the feature `train`) → [`metrics`] (samples against a reference) → [`report`] (what
-//! the user reads). A potential on libtorch asks `train` where to run. [`c_api`] is the skin for C, and the only
-//! foreign caller.
+//! the user reads) → [`calls`] (what foreign callers may ask) → [`c_api`], its skin for C. A potential on libtorch asks
+//! `train` where to run.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
 //! velocities and forces are `(frames, atoms, 3)`, row-major.
@@ -25,6 +25,7 @@ mod analytic;
 pub mod c_api;
 #[cfg(feature = "train")]
 pub mod calibrate;
+pub mod calls;
 pub mod dataset;
 #[cfg(feature = "train")]
 pub mod drift;

@@ -1,76 +1,41 @@
 //! Trajectories: from files and from the caller's arrays, and out again.
 
 use std::ffi::{c_char, c_void};
-use std::path::Path;
 
-use ndarray::{Array1, Array3};
-use serde::Deserialize;
-
-use super::arguments::{
-    array, changing, cube, give_json, numbers, object, place, same_length, settings, size, species, text,
-    write_out,
+use super::log::{ear, ProgressFunction};
+use super::pointers::{
+    array, changing, give_text, numbers, object, optional_numbers, optional_text, place, text,
 };
-use super::log::{Ear, ProgressFunction};
-use super::potential::Handle;
 use super::{free, guarded};
-use crate::dataset::{self, Dataset, FrameSlice, ReadOptions, WriteOptions, Writer};
-use crate::metrics::{self, Ensemble};
-use crate::units::UnitSystem;
-use crate::{potential, report, Error, Result};
-
-/// Frames that are labelled between two looks at the progress.
-const BATCH: usize = 256;
-
-/// How to read a file, as the command line's options of the same names.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Reading {
-    units: Option<String>,
-    length_unit: Option<String>,
-    energy_unit: Option<String>,
-    force_unit: Option<String>,
-    #[serde(default)]
-    types: Vec<String>,
-    select: Option<String>,
-    frames: Option<String>,
-    format: Option<String>,
-    #[serde(default)]
-    need_forces: bool,
-}
-
-impl Reading {
-    fn options(self) -> Result<ReadOptions> {
-        Ok(ReadOptions {
-            format: self.format,
-            units: self.units.as_deref().map(UnitSystem::lammps).transpose()?,
-            length_unit: self.length_unit,
-            energy_unit: self.energy_unit,
-            force_unit: self.force_unit,
-            types: self.types,
-            selection: self.select,
-            frames: self.frames.as_deref().map(str::parse::<FrameSlice>).transpose()?.unwrap_or_default(),
-            need_forces: self.need_forces,
-        })
-    }
-}
+use crate::calls::arrays::{copy, size};
+use crate::calls::dataset as calls;
+use crate::calls::potential::Handle;
+use crate::dataset::Dataset;
 
 /// Reads a trajectory.
 ///
 /// # Safety
-/// `path` is NULL or NUL-terminated, and so is `reading`; `dataset` is NULL or valid for a write.
+/// `path` is NULL or NUL-terminated, and so is `reading`; `progress` is NULL or may be called with `user_data`; `dataset` is
+/// NULL or valid for a write.
 #[no_mangle]
 pub unsafe extern "C" fn bzd_dataset_read(
     path: *const c_char,
     reading: *const c_char,
+    progress: Option<ProgressFunction>,
+    user_data: *mut c_void,
     dataset: *mut *mut Dataset,
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
-        let (place, path, reading) =
-            unsafe { (place(dataset, "dataset")?, text(path, "path")?, settings::<Reading>(reading)?) };
-        let data = dataset::read(Path::new(path), &reading.options()?, &mut |_| Ok(()))?;
-        data.source.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-        *place = Box::into_raw(Box::new(data));
+        let (place, path, reading, mut ear) = unsafe {
+            (
+                place(dataset, "dataset")?,
+                text(path, "path")?,
+                optional_text(reading, "reading")?,
+                ear(progress, user_data),
+            )
+        };
+        *place = Box::into_raw(Box::new(calls::read(path, reading, &mut ear)?));
         Ok(())
     })
 }
@@ -78,13 +43,13 @@ pub unsafe extern "C" fn bzd_dataset_read(
 /// A trajectory from arrays, which are copied.
 ///
 /// # Safety
-/// `species_of` is NULL or has `atoms` numbers; `positions` is NULL or has frames x atoms x 3; `forces` the same or is
+/// `species` is NULL or has `atoms` numbers; `positions` is NULL or has frames x atoms x 3; `forces` the same or is
 /// NULL; `energies` has frames or is NULL; `masses` has atoms or is NULL; `dataset` is NULL or valid for a write.
 #[no_mangle]
 pub unsafe extern "C" fn bzd_dataset_from_arrays(
     frames: usize,
     atoms: usize,
-    species_of: *const i32,
+    species: *const i32,
     positions: *const f64,
     forces: *const f64,
     energies: *const f64,
@@ -94,33 +59,20 @@ pub unsafe extern "C" fn bzd_dataset_from_arrays(
     guarded(|| {
         let all = size(frames, atoms)?;
         // SAFETY: as promised by the caller.
-        let (place, z, x) = unsafe {
+        let (place, given) = unsafe {
             (
                 place(dataset, "dataset")?,
-                numbers(species_of, atoms, "species")?,
-                numbers(positions, all, "positions")?,
+                calls::Arrays {
+                    frames,
+                    species: numbers(species, atoms, "species")?,
+                    positions: numbers(positions, all, "positions")?,
+                    forces: optional_numbers(forces, all, "forces")?,
+                    energies: optional_numbers(energies, frames, "energies")?,
+                    masses: optional_numbers(masses, atoms, "masses")?,
+                },
             )
         };
-        // SAFETY: as promised by the caller, where not NULL.
-        let optional = |pointer: *const f64, count: usize, name: &str| unsafe {
-            (!pointer.is_null()).then(|| numbers(pointer, count, name)).transpose()
-        };
-        let forces: Option<Array3<f64>> =
-            optional(forces, all, "forces")?.map(|f| cube(f, atoms, "forces")).transpose()?;
-        let energies = optional(energies, frames, "energies")?;
-        if let Some(frame) = energies.and_then(|e| e.iter().position(|e| !e.is_finite())) {
-            return Err(Error::usage(format!("energies: frame {frame}: the number is not finite")));
-        }
-        let energies: Option<Array1<f64>> = energies.map(|e| e.iter().copied().collect());
-        let mut data =
-            Dataset::from_arrays(species(z)?, cube(x, atoms, "positions")?, forces, energies, None)?;
-        if let Some(masses) = optional(masses, atoms, "masses")? {
-            if let Some(atom) = masses.iter().position(|m| !(*m > 0.0 && m.is_finite())) {
-                return Err(Error::usage(format!("mass of atom {atom} is not positive; give masses in amu")));
-            }
-            data.masses = masses.to_vec();
-        }
-        *place = Box::into_raw(Box::new(data));
+        *place = Box::into_raw(Box::new(calls::from_arrays(&given)?));
         Ok(())
     })
 }
@@ -157,19 +109,30 @@ pub unsafe extern "C" fn bzd_dataset_size(
 /// Atomic numbers, (n).
 ///
 /// # Safety
-/// `dataset` is NULL or live; `species_of` is NULL or valid for writes of `length` numbers.
+/// `dataset` is NULL or live; `species` is NULL or valid for writes of `length` numbers.
 #[no_mangle]
 pub unsafe extern "C" fn bzd_dataset_species(
     dataset: *const Dataset,
-    species_of: *mut i32,
+    species: *mut i32,
     length: usize,
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
-        let (data, out) = unsafe { (object(dataset, "dataset")?, array(species_of, length, "species")?) };
-        same_length(length, data.species.len(), "species")?;
-        out.iter_mut().zip(&data.species).for_each(|(to, &from)| *to = i32::from(from));
-        Ok(())
+        let (data, out) = unsafe { (object(dataset, "dataset")?, array(species, length, "species")?) };
+        copy(out, data.species.iter(), "species")
+    })
+}
+
+/// Masses (n), amu.
+///
+/// # Safety
+/// `dataset` is NULL or live; `masses` is NULL or valid for writes of `length` numbers.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_dataset_masses(dataset: *const Dataset, masses: *mut f64, length: usize) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (data, out) = unsafe { (object(dataset, "dataset")?, array(masses, length, "masses")?) };
+        copy(out, data.masses.iter(), "masses")
     })
 }
 
@@ -186,9 +149,7 @@ pub unsafe extern "C" fn bzd_dataset_positions(
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (data, out) = unsafe { (object(dataset, "dataset")?, array(positions, length, "positions")?) };
-        same_length(length, data.positions.len(), "positions")?;
-        write_out(out, &data.positions);
-        Ok(())
+        copy(out, data.positions.iter(), "positions")
     })
 }
 
@@ -201,10 +162,7 @@ pub unsafe extern "C" fn bzd_dataset_forces(dataset: *const Dataset, forces: *mu
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (data, out) = unsafe { (object(dataset, "dataset")?, array(forces, length, "forces")?) };
-        let forces = data.forces.as_ref().ok_or_else(|| missing("forces"))?;
-        same_length(length, forces.len(), "forces")?;
-        write_out(out, forces);
-        Ok(())
+        calls::forces(data, out)
     })
 }
 
@@ -221,15 +179,43 @@ pub unsafe extern "C" fn bzd_dataset_energies(
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (data, out) = unsafe { (object(dataset, "dataset")?, array(energies, length, "energies")?) };
-        let energies = data.energies.as_ref().ok_or_else(|| missing("energies"))?;
-        same_length(length, energies.len(), "energies")?;
-        write_out(out, energies);
-        Ok(())
+        calls::energies(data, out)
     })
 }
 
-fn missing(what: &str) -> Error {
-    Error::Unsupported(format!("the frames have no {what}; compute them with bzd_dataset_label"))
+/// Velocities (N, n, 3), angstrom/fs.
+///
+/// # Safety
+/// `dataset` is NULL or live; `velocities` is NULL or valid for writes of `length` numbers.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_dataset_velocities(
+    dataset: *const Dataset,
+    velocities: *mut f64,
+    length: usize,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (data, out) = unsafe { (object(dataset, "dataset")?, array(velocities, length, "velocities")?) };
+        calls::velocities(data, out)
+    })
+}
+
+/// Gives the frames velocities (N, n, 3), angstrom/fs.
+///
+/// # Safety
+/// `dataset` is NULL or live and used by this call alone; `velocities` is NULL or has `length` numbers.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_dataset_set_velocities(
+    dataset: *mut Dataset,
+    velocities: *const f64,
+    length: usize,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (data, given) =
+            unsafe { (changing(dataset, "dataset")?, numbers(velocities, length, "velocities")?) };
+        calls::set_velocities(data, given)
+    })
 }
 
 /// Writes the frames; the extension tells the format.
@@ -241,21 +227,7 @@ pub unsafe extern "C" fn bzd_dataset_write(dataset: *const Dataset, path: *const
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (data, path) = unsafe { (object(dataset, "dataset")?, text(path, "path")?) };
-        let options = WriteOptions {
-            species: data.species.clone(),
-            masses: data.masses.clone(),
-            velocities: data.velocities.is_some(),
-            frames_expected: Some(data.len()),
-            ..WriteOptions::default()
-        };
-        let mut writer = Writer::create(Path::new(path), &options)?;
-        writer.write(
-            data.positions.view(),
-            data.velocities.as_ref().map(|v| v.view()),
-            data.energies.as_ref().map(|e| e.view()),
-            data.forces.as_ref().map(|f| f.view()),
-        )?;
-        writer.finish()
+        calls::write(data, path)
     })
 }
 
@@ -273,10 +245,7 @@ pub unsafe extern "C" fn bzd_dataset_inspect(
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (place, data) = unsafe { (place(json, "json")?, object(dataset, "dataset")?) };
-        if !(kelvin >= 0.0 && kelvin.is_finite()) {
-            return Err(Error::usage(format!("temperature {kelvin} K: give a positive one, or 0 for none")));
-        }
-        give_json(place, &report::inspect(data, (kelvin > 0.0).then_some(kelvin))?)
+        give_text(place, calls::inspect(data, kelvin)?)
     })
 }
 
@@ -294,28 +263,10 @@ pub unsafe extern "C" fn bzd_dataset_label(
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
-        let (data, potential) = unsafe { (changing(dataset, "dataset")?, changing(potential, "potential")?) };
-        let ear = Ear::new(progress, user_data);
-        let frames = data.len();
-        let progress = &mut |done: usize| ear.must_go_on(c"labelling", done as u64, frames as u64, f64::NAN);
-        let (energies, forces) = potential::evaluate_all(
-            potential.0.as_mut(),
-            &data.species,
-            data.positions.view(),
-            BATCH,
-            progress,
-        )?;
-        let velocities = data.velocities.take();
-        let positions = std::mem::take(&mut data.positions);
-        let masses = std::mem::take(&mut data.masses);
-        // Made anew, so that the digest is that of the labels.
-        let mut labelled =
-            Dataset::from_arrays(data.species.clone(), positions, Some(forces), Some(energies), velocities)?;
-        labelled.masses = masses;
-        labelled.source.path.clone_from(&data.source.path);
-        labelled.source.frames.clone_from(&data.source.frames);
-        *data = labelled;
-        Ok(())
+        let (data, potential, mut ear) = unsafe {
+            (changing(dataset, "dataset")?, changing(potential, "potential")?, ear(progress, user_data))
+        };
+        calls::label(data, potential.0.as_mut(), &mut ear)
     })
 }
 
@@ -333,7 +284,6 @@ pub unsafe extern "C" fn bzd_evaluate(
         // SAFETY: as promised by the caller.
         let (place, samples, reference) =
             unsafe { (place(json, "json")?, object(samples, "samples")?, object(reference, "reference")?) };
-        let options = metrics::Options::default();
-        give_json(place, &metrics::evaluate(&Ensemble::from(samples), &Ensemble::from(reference), &options)?)
+        give_text(place, calls::evaluate(samples, reference)?)
     })
 }

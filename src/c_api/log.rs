@@ -6,7 +6,8 @@ use std::sync::{Mutex, OnceLock};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::guarded;
-use crate::{Error, Result};
+use crate::calls::progress::Now;
+use crate::Error;
 
 /// Takes one line of the log: 1 error, 2 warning, 3 information, 4 details.
 pub type LogFunction = unsafe extern "C" fn(user_data: *mut c_void, level: i32, message: *const c_char);
@@ -17,7 +18,7 @@ pub type LogFunction = unsafe extern "C" fn(user_data: *mut c_void, level: i32, 
 pub struct Progress {
     /// Size of this structure.
     pub struct_size: usize,
-    /// `fitting`, `equilibrating`, `training`, `labelling`, `reading`.
+    /// `reading`, `fitting`, `equilibrating`, `training`, `labelling`, `refining`.
     pub stage: *const c_char,
     /// Units of work done.
     pub done: u64,
@@ -30,40 +31,21 @@ pub struct Progress {
 /// Hears of progress; any value but 0 stops the work.
 pub type ProgressFunction = unsafe extern "C" fn(user_data: *mut c_void, progress: *const Progress) -> i32;
 
-/// The caller's ear for progress, if it has one.
-#[derive(Clone, Copy)]
-pub(super) struct Ear {
+/// The caller's function as an ear for progress.
+///
+/// # Safety
+/// `function` is NULL or may be called with `user_data`, on this thread, for as long as the ear lives.
+pub(crate) unsafe fn ear(
     function: Option<ProgressFunction>,
     user_data: *mut c_void,
-}
-
-impl Ear {
-    pub(super) fn new(function: Option<ProgressFunction>, user_data: *mut c_void) -> Self {
-        Ear { function, user_data }
-    }
-
-    /// Tells the caller; whether to go on.
-    pub(super) fn hears(&self, stage: &'static std::ffi::CStr, done: u64, total: u64, value: f64) -> bool {
-        let Some(function) = self.function else { return true };
+) -> impl FnMut(Now) -> bool {
+    move |now: Now| {
+        let Some(function) = function else { return true };
+        let Now { stage, done, total, value } = now;
         let progress =
             Progress { struct_size: size_of::<Progress>(), stage: stage.as_ptr(), done, total, value };
-        // SAFETY: the caller gave the function and its argument for the duration of the call that this is part of, and
-        // it is called on the caller's own thread.
-        unsafe { function(self.user_data, &raw const progress) == 0 }
-    }
-
-    /// The same as an error for stages that stop by one.
-    pub(super) fn must_go_on(
-        &self,
-        stage: &'static std::ffi::CStr,
-        done: u64,
-        total: u64,
-        value: f64,
-    ) -> Result<()> {
-        if self.hears(stage, done, total, value) {
-            return Ok(());
-        }
-        Err(Error::Interrupted(format!("{} was stopped by the progress function", stage.to_string_lossy())))
+        // SAFETY: as promised by the caller of `ear`.
+        unsafe { function(user_data, &raw const progress) == 0 }
     }
 }
 

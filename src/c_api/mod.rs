@@ -4,62 +4,32 @@
 //! is caught and comes back as `BZD_INTERNAL`. The last error's message is kept for each thread.
 #![allow(unsafe_code)]
 
-mod arguments;
 pub mod dataset;
 pub mod log;
+mod pointers;
 pub mod potential;
 pub mod sampler;
 pub mod stages;
+pub mod units;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ffi::{c_char, CString};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use crate::{Error, Result};
-
-/// Version of the ABI: it grows where a function's meaning or signature changes.
-pub const ABI_VERSION: u32 = 1;
-
-const OK: i32 = 0;
-const INVALID: i32 = 1;
-const FAILED: i32 = 2;
-const UNSUPPORTED: i32 = 3;
-const INTERNAL: i32 = 4;
-const POTENTIAL: i32 = 5;
-const INTERRUPTED: i32 = 6;
+use crate::calls;
+use crate::Result;
 
 thread_local! {
     static LAST: RefCell<CString> = RefCell::new(CString::default());
-    static LAST_STATUS: Cell<i32> = const { Cell::new(0) };
-}
-
-fn remember(message: &str, status: i32) {
-    // A message never holds a NUL of ours, but it may quote a file.
-    let text = CString::new(message.replace('\0', " ")).unwrap_or_default();
-    LAST.with(|last| *last.borrow_mut() = text);
-    LAST_STATUS.set(status);
 }
 
 /// Runs a call: its status, with the message of a failure remembered.
 fn guarded(work: impl FnOnce() -> Result<()>) -> i32 {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => OK,
-        Ok(Err(error)) => {
-            let status = if let Error::Potential { status: Some(status), .. } = error { status } else { 0 };
-            remember(&error.to_string(), status);
-            match error {
-                Error::Usage(_) => INVALID,
-                Error::Unsupported(_) => UNSUPPORTED,
-                Error::Potential { .. } => POTENTIAL,
-                Error::Interrupted(_) => INTERRUPTED,
-                _ => FAILED,
-            }
-        }
-        Err(_) => {
-            remember("an internal error of boltzdrift; please report it with the call that led to it", 0);
-            INTERNAL
-        }
-    }
+    let Err(failure) = calls::guarded(work) else { return calls::OK };
+    // A message never holds a NUL of ours, but it may quote a file.
+    let text = CString::new(failure.message.replace('\0', " ")).unwrap_or_default();
+    LAST.with(|last| *last.borrow_mut() = text);
+    failure.status
 }
 
 /// Frees an object that a call gave; NULL is nothing to free.
@@ -79,10 +49,10 @@ pub extern "C" fn bzd_version() -> *const c_char {
     concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
-/// [`ABI_VERSION`].
+/// [`calls::ABI_VERSION`].
 #[no_mangle]
 pub extern "C" fn bzd_abi_version() -> u32 {
-    ABI_VERSION
+    calls::ABI_VERSION
 }
 
 /// Whether this build can fit and train: 1, or 0 in the sampler-only build.
@@ -100,7 +70,7 @@ pub extern "C" fn bzd_last_error() -> *const c_char {
 /// Status that the caller's own potential returned in the last error on this thread; 0 where it was another error.
 #[no_mangle]
 pub extern "C" fn bzd_last_potential_status() -> i32 {
-    LAST_STATUS.get()
+    calls::last_failure().potential_status
 }
 
 /// Frees a string that a call gave; NULL is nothing to free.

@@ -1,18 +1,12 @@
 //! Potentials: by name or from the caller's own function.
 
 use std::ffi::c_char;
-use std::path::Path;
 
-use ndarray::{ArrayViewMut1, ArrayViewMut3};
-
-use super::arguments::{array, changing, cube_view, give_json, numbers, place, size, species, text};
+use super::pointers::{array, changing, give_text, numbers, place, text};
 use super::{free, guarded};
+use crate::calls::arrays::size;
+use crate::calls::potential::{self as calls, Handle};
 use crate::potential::foreign::{Descriptor, Foreign};
-use crate::potential::{Checked, Potential, Spec};
-use crate::Error;
-
-/// What `bzd_potential_t` points to.
-pub struct Handle(pub(super) Box<dyn Potential>);
 
 /// Opens a potential by its name: `gdml:FILE`, `plugin:LIB.so:options`, `torchscript:FILE`.
 ///
@@ -23,7 +17,7 @@ pub unsafe extern "C" fn bzd_potential_open(spec: *const c_char, potential: *mut
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (place, spec) = unsafe { (place(potential, "potential")?, text(spec, "spec")?) };
-        *place = Box::into_raw(Box::new(Handle(Spec::parse(spec)?.open()?)));
+        *place = Box::into_raw(Box::new(calls::open(spec)?));
         Ok(())
     })
 }
@@ -44,7 +38,7 @@ pub unsafe extern "C" fn bzd_potential_from_callback(
         let made = unsafe { Foreign::new(&own) };
         // SAFETY: as promised by the caller.
         let place = unsafe { place(potential, "potential") }?;
-        *place = Box::into_raw(Box::new(Handle(Box::new(made?))));
+        *place = Box::into_raw(Box::new(Handle::new(made?)));
         Ok(())
     })
 }
@@ -86,14 +80,7 @@ pub unsafe extern "C" fn bzd_potential_evaluate(
                 array(forces, all, "forces")?,
             )
         };
-        let shape = |error: ndarray::ShapeError| Error::Numeric(error.to_string());
-        let forces = ArrayViewMut3::from_shape((frames, atoms, 3), f).map_err(shape)?;
-        Checked(potential.0.as_mut()).energies_forces(
-            &species(z)?,
-            cube_view(x, frames, atoms)?,
-            ArrayViewMut1::from(e),
-            forces,
-        )
+        calls::evaluate(potential, z, x, e, f)
     })
 }
 
@@ -106,15 +93,7 @@ pub unsafe extern "C" fn bzd_potential_info(potential: *mut Handle, json: *mut *
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (place, potential) = unsafe { (place(json, "json")?, changing(potential, "potential")?) };
-        let potential = &potential.0;
-        give_json(
-            place,
-            &serde_json::json!({
-                "name": potential.name(),
-                "identity": potential.identity(),
-                "fit": potential.fit_report(),
-            }),
-        )
+        give_text(place, calls::info(potential)?)
     })
 }
 
@@ -127,7 +106,7 @@ pub unsafe extern "C" fn bzd_potential_save(potential: *mut Handle, path: *const
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (potential, path) = unsafe { (changing(potential, "potential")?, text(path, "path")?) };
-        potential.0.save(Path::new(path))
+        calls::save(potential, path)
     })
 }
 

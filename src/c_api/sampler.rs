@@ -1,16 +1,16 @@
-//! Samplers: load, ask, draw, refine, save.
+//! Samplers: load, ask, draw, refine, put into a simulation, save.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::path::Path;
 
-use serde::Deserialize;
-
-use super::arguments::{
-    self, array, changing, cube, give_json, numbers, object, place, same_length, size, text, write_out,
+use super::log::{ear, ProgressFunction};
+use super::pointers::{
+    array, changing, give_text, numbers, object, optional_numbers, optional_text, place, text,
 };
-use super::potential::Handle;
 use super::{free, guarded};
-use crate::equilibrate::{seeds, trust, RefineSettings, Seeds};
+use crate::calls::arrays::{copy, same_length, size};
+use crate::calls::potential::Handle;
+use crate::calls::sampler::{self as calls, Draw};
 use crate::sampler::Sampler;
 use crate::Error;
 
@@ -65,9 +65,7 @@ pub unsafe extern "C" fn bzd_sampler_species(
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (sampler, out) = unsafe { (object(sampler, "sampler")?, array(species, length, "species")?) };
-        same_length(length, sampler.record().species.len(), "species")?;
-        out.iter_mut().zip(&sampler.record().species).for_each(|(to, &from)| *to = i32::from(from));
-        Ok(())
+        copy(out, sampler.record().species.iter(), "species")
     })
 }
 
@@ -80,9 +78,7 @@ pub unsafe extern "C" fn bzd_sampler_masses(sampler: *const Sampler, masses: *mu
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (sampler, out) = unsafe { (object(sampler, "sampler")?, array(masses, length, "masses")?) };
-        same_length(length, sampler.record().masses.len(), "masses")?;
-        out.copy_from_slice(&sampler.record().masses);
-        Ok(())
+        copy(out, sampler.record().masses.iter(), "masses")
     })
 }
 
@@ -95,8 +91,7 @@ pub unsafe extern "C" fn bzd_sampler_temperature(sampler: *const Sampler, kelvin
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (sampler, out) = unsafe { (object(sampler, "sampler")?, array(kelvin, 1, "kelvin")?) };
-        let recorded = sampler.record().temperature;
-        out[0] = recorded.ok_or_else(|| Error::Unsupported("the sampler records no temperature".into()))?;
+        out[0] = calls::temperature(sampler)?;
         Ok(())
     })
 }
@@ -117,10 +112,7 @@ pub unsafe extern "C" fn bzd_sampler_sample(
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (sampler, out) = unsafe { (object(sampler, "sampler")?, array(positions, length, "positions")?) };
-        same_length(length, size(count, sampler.record().species.len())?, "positions")?;
-        let drawn = sampler.sample(seed, first, count)?;
-        write_out(out, &drawn);
-        Ok(())
+        calls::sample(sampler, seed, first, count, out)
     })
 }
 
@@ -145,12 +137,7 @@ pub unsafe extern "C" fn bzd_sampler_velocities(
             unsafe { (object(sampler, "sampler")?, array(velocities, length, "velocities")?) };
         // SAFETY: as promised by the caller.
         let given = unsafe { numbers(positions, length, "positions") }?;
-        let atoms = sampler.record().species.len();
-        same_length(length, size(length / (3 * atoms), atoms)?, "velocities")?;
-        let given = cube(given, atoms, "positions")?;
-        let drawn = sampler.velocities(seed, first, &given, kelvin)?;
-        write_out(out, &drawn);
-        Ok(())
+        calls::sample_velocities(sampler, seed, first, kelvin, given, out)
     })
 }
 
@@ -176,22 +163,33 @@ pub unsafe extern "C" fn bzd_sampler_info(sampler: *const Sampler, json: *mut *m
     guarded(|| {
         // SAFETY: as promised by the caller.
         let (place, sampler) = unsafe { (place(json, "json")?, object(sampler, "sampler")?) };
-        give_json(place, sampler.record())
+        give_text(place, crate::calls::json(sampler.record())?)
     })
 }
 
-/// What `bzd_sampler_refined` may be told.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Refining {
-    /// Proposals for every sample; 20.
-    steps: Option<usize>,
-    /// Kelvin; the sampler's own.
-    temperature: Option<f64>,
-    /// fs; 1.
-    time_step: Option<f64>,
-    /// Mean leapfrog steps of a proposal; 20.
-    leapfrog: Option<usize>,
+/// Bonded pairs (count, 2); `pairs` may be NULL to ask for their number.
+///
+/// # Safety
+/// `sampler` is NULL or live; `count` is NULL or valid for a write; `pairs` is NULL or valid for writes of `length`
+/// numbers.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_sampler_bonds(
+    sampler: *const Sampler,
+    count: *mut usize,
+    pairs: *mut i32,
+    length: usize,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (sampler, count) = unsafe { (object(sampler, "sampler")?, array(count, 1, "count")?) };
+        let found = calls::bonds(sampler)?;
+        count[0] = found.len() / 2;
+        if pairs.is_null() {
+            return same_length(length, 0, "pairs");
+        }
+        // SAFETY: as promised by the caller.
+        copy(unsafe { array(pairs, length, "pairs") }?, found.iter(), "pairs")
+    })
 }
 
 /// Samples `first .. first + count` of a seed, refined by hybrid Monte Carlo under a potential: positions (count, n, 3)
@@ -199,8 +197,8 @@ struct Refining {
 ///
 /// # Safety
 /// `sampler` is NULL or live, `potential` NULL or live and used by this call alone; `settings` is NULL or
-/// NUL-terminated; `positions` is NULL or valid for writes of `length` numbers, `energies` of `count` or NULL;
-/// `report` is NULL or valid for a write.
+/// NUL-terminated; `progress` is NULL or may be called with `user_data`; `positions` is NULL or valid for writes of
+/// `length` numbers, `energies` of `count` or NULL; `report` is NULL or valid for a write.
 #[no_mangle]
 pub unsafe extern "C" fn bzd_sampler_refined(
     sampler: *const Sampler,
@@ -209,6 +207,8 @@ pub unsafe extern "C" fn bzd_sampler_refined(
     first: u64,
     count: usize,
     settings: *const c_char,
+    progress: Option<ProgressFunction>,
+    user_data: *mut c_void,
     positions: *mut f64,
     length: usize,
     energies: *mut f64,
@@ -216,55 +216,123 @@ pub unsafe extern "C" fn bzd_sampler_refined(
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
-        let (sampler, potential, out, given) = unsafe {
+        let (sampler, potential, settings, mut ear, out) = unsafe {
             (
                 object(sampler, "sampler")?,
                 changing(potential, "potential")?,
+                optional_text(settings, "settings")?,
+                ear(progress, user_data),
                 array(positions, length, "positions")?,
-                arguments::settings::<Refining>(settings)?,
             )
         };
+        // Before room for as many energies is made.
         same_length(length, size(count, sampler.record().species.len())?, "positions")?;
-        let kelvin = given.temperature.or(sampler.record().temperature).ok_or_else(|| {
-            Error::usage("the sampler records no temperature; give \"temperature\" in the settings")
-        })?;
-        let settings = RefineSettings {
-            temperature: kelvin,
-            iterations: given.steps.unwrap_or(20),
-            time_step: given.time_step.unwrap_or(1.0),
-            leapfrog: given.leapfrog.unwrap_or(20),
-            seed,
-            first,
+        // SAFETY: not NULL; room for `count` numbers as promised.
+        let energies = match energies.is_null() {
+            true => None,
+            false => Some(unsafe { array(energies, count, "energies") }?),
         };
-        trust::warn_of_rough_fit(potential.0.as_ref(), kelvin);
-        let Seeds { refined, redrawn } = seeds(sampler, potential.0.as_mut(), &settings, count)?;
-        trust::check_refinement(&refined.decisions, settings.time_step)?;
-        write_out(out, &refined.positions);
-        if !energies.is_null() {
-            // SAFETY: not NULL; room for `count` numbers as promised.
-            write_out(unsafe { array(energies, count, "energies") }?, &refined.energies_after);
-        }
+        let draw = Draw { seed, first, count };
+        let said = calls::refined(sampler, potential, draw, settings, &mut ear, out, energies)?;
         if !report.is_null() {
             // SAFETY: as promised by the caller.
-            let place = unsafe { place(report, "report") }?;
-            let quantiles = |values: &ndarray::Array1<f64>| {
-                let mut sorted = values.to_vec();
-                sorted.sort_unstable_by(f64::total_cmp);
-                let at = |q: f64| sorted.get(((count.max(1) - 1) as f64 * q).round() as usize).copied();
-                [0.05, 0.5, 0.95].map(at)
-            };
-            give_json(
-                place,
-                &serde_json::json!({
-                    "temperature": kelvin,
-                    "acceptance": refined.acceptance,
-                    "decisions": refined.decisions,
-                    "redrawn": redrawn,
-                    "energies_before": quantiles(&refined.energies_before),
-                    "energies_after": quantiles(&refined.energies_after),
-                }),
-            )?;
+            give_text(unsafe { place(report, "report") }?, said)?;
         }
         Ok(())
+    })
+}
+
+/// Which atom of a caller's molecule is which of the sampler's: `order` (n).
+///
+/// # Safety
+/// `sampler` is NULL or live; `species` is NULL or has `atoms` numbers, `positions` atoms x 3; `pairs` is NULL or has
+/// 2 x bonds numbers; `order` is NULL or valid for writes of `length` numbers.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_sampler_match(
+    sampler: *const Sampler,
+    atoms: usize,
+    species: *const i32,
+    positions: *const f64,
+    bonds: usize,
+    pairs: *const i32,
+    order: *mut i32,
+    length: usize,
+) -> i32 {
+    guarded(|| {
+        let ends = bonds.checked_mul(2).ok_or_else(|| Error::usage(format!("{bonds} bonds are too many")))?;
+        // SAFETY: as promised by the caller.
+        let (sampler, species, positions, pairs, order) = unsafe {
+            (
+                object(sampler, "sampler")?,
+                numbers(species, atoms, "species")?,
+                numbers(positions, size(1, atoms)?, "positions")?,
+                optional_numbers(pairs, ends, "pairs")?,
+                array(order, length, "order")?,
+            )
+        };
+        calls::matched(sampler, species, positions, pairs, order)
+    })
+}
+
+/// Moves samples to the centers of mass of molecules and turns them.
+///
+/// # Safety
+/// `sampler` is NULL or live; `masses` is NULL or has n numbers; `onto` is NULL or has `length` numbers, and `positions` is
+/// NULL or valid for reads and writes of as many; they do not overlap.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_sampler_place(
+    sampler: *const Sampler,
+    seed: u64,
+    first: u64,
+    count: usize,
+    masses: *const f64,
+    onto: *const f64,
+    orientation: i32,
+    positions: *mut f64,
+    length: usize,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let sampler = unsafe { object(sampler, "sampler") }?;
+        let atoms = sampler.record().species.len();
+        same_length(length, size(count, atoms)?, "positions")?;
+        // SAFETY: as promised by the caller.
+        let (masses, onto, positions) = unsafe {
+            (
+                optional_numbers(masses, atoms, "masses")?,
+                numbers(onto, length, "onto")?,
+                array(positions, length, "positions")?,
+            )
+        };
+        calls::place(sampler, Draw { seed, first, count }, masses, onto, orientation, positions)
+    })
+}
+
+/// Maxwell velocities in angstrom/fs at `kelvin` for masses (atoms) in amu, (count, atoms, 3).
+///
+/// # Safety
+/// `masses` is NULL or has `atoms` numbers; `positions` and `velocities` are NULL or valid for `length` numbers, and do not
+/// overlap.
+#[no_mangle]
+pub unsafe extern "C" fn bzd_maxwell_velocities(
+    atoms: usize,
+    masses: *const f64,
+    seed: u64,
+    first: u64,
+    kelvin: f64,
+    positions: *const f64,
+    velocities: *mut f64,
+    length: usize,
+) -> i32 {
+    guarded(|| {
+        // SAFETY: as promised by the caller.
+        let (masses, positions, out) = unsafe {
+            (
+                numbers(masses, atoms, "masses")?,
+                numbers(positions, length, "positions")?,
+                array(velocities, length, "velocities")?,
+            )
+        };
+        calls::maxwell(masses, seed, first, kelvin, positions, out)
     })
 }

@@ -62,6 +62,23 @@ pub fn covalent_radius(number: u8) -> Result<f64> {
     Err(Error::usage(format!("element {} has no tabulated covalent radius", symbol(number))))
 }
 
+/// Sum formula in the order of Hill: carbon, hydrogen, then by symbol.
+pub fn formula(species: &[u8]) -> String {
+    let mut symbols: Vec<&str> = species.iter().map(|&z| symbol(z)).collect();
+    let carbon = symbols.contains(&"C");
+    let rank = |one: &str| match one {
+        "C" if carbon => 0,
+        "H" if carbon => 1,
+        _ => 2,
+    };
+    symbols.sort_by_key(|one| (rank(one), *one));
+    let parts = symbols.chunk_by(|a, b| a == b).map(|same| match same.len() {
+        1 => same[0].to_owned(),
+        count => format!("{}{count}", same[0]),
+    });
+    parts.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -48,7 +48,8 @@ pub struct Refined {
 /// Boltzmann distribution exactly, so it can only bring samples nearer to it.
 ///
 /// Sample `first + i` draws from a stream of its own: its result does not depend on which samples are refined
-/// beside it, as long as the potential treats every frame by itself.
+/// beside it, as long as the potential treats every frame by itself. `progress` is told how many proposals of samples x
+/// iterations are done; an error of its own stops the work.
 ///
 /// # Errors
 /// [`Error::Usage`] for settings that make no sense or arrays that do not fit; [`Error::Numeric`] naming the
@@ -60,6 +61,7 @@ pub fn refine(
     masses: &[f64],
     positions: ArrayView3<f64>,
     settings: &RefineSettings,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Refined> {
     let (samples, atoms, three) = positions.dim();
     if species.len() != atoms || masses.len() != atoms || three != 3 || atoms == 0 {
@@ -93,7 +95,7 @@ pub fn refine(
         decisions: Decisions::default(),
     };
     for start in (0..samples).step_by(BLOCK) {
-        block(potential, &system, settings, start, &mut out)?;
+        block(potential, &system, settings, start, &mut out, progress)?;
     }
     out.acceptance = out.decisions.acceptance();
     Ok(out)
@@ -106,6 +108,7 @@ fn block(
     settings: &RefineSettings,
     start: usize,
     out: &mut Refined,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let rows = start..(start + BLOCK).min(out.energies_before.len());
     let states = out.positions.slice(s![rows.clone(), .., ..]).to_owned();
@@ -142,6 +145,7 @@ fn block(
             &mut streams,
             (1, &mut out.decisions),
         )?;
+        progress((start * settings.iterations + rows.len() * (iteration + 1)) as u64)?;
     }
     out.energies_after.slice_mut(s![rows.clone()]).assign(&batch.energies);
     out.positions.slice_mut(s![rows, .., ..]).assign(&batch.positions);

@@ -59,6 +59,7 @@ pub fn seeds(
     potential: &mut dyn Potential,
     settings: &RefineSettings,
     count: usize,
+    progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<Seeds> {
     let record = sampler.record();
     let mut bonds = Vec::with_capacity(record.bonds.len());
@@ -94,7 +95,7 @@ pub fn seeds(
         attempt += 1;
         doubtful = rejected;
     }
-    let refined = refine(potential, &record.species, &record.masses, positions.view(), settings)?;
+    let refined = refine(potential, &record.species, &record.masses, positions.view(), settings, progress)?;
     Ok(Seeds { refined, redrawn })
 }
 

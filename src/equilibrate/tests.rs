@@ -259,7 +259,8 @@ fn refined_samples_do_not_know_their_neighbors() {
     let refined = |rows: std::ops::Range<usize>| {
         let settings = RefineSettings { first: 100 + rows.start as u64, ..settings.clone() };
         let part = data.positions.slice(s![rows, .., ..]);
-        refine(&mut Model::new(spring), &data.species, &data.masses, part, &settings).unwrap()
+        refine(&mut Model::new(spring), &data.species, &data.masses, part, &settings, &mut |_| Ok(()))
+            .unwrap()
     };
     let all = refined(0..3000);
     let (a, b) = (refined(0..10), refined(10..64));
@@ -274,10 +275,12 @@ fn refined_samples_do_not_know_their_neighbors() {
 
     let mut bad = data.positions.slice(s![..3, .., ..]).to_owned();
     bad[[2, 0, 0]] = f64::NAN;
-    let message = refine(&mut Model::new(spring), &data.species, &data.masses, bad.view(), &settings);
+    let message =
+        refine(&mut Model::new(spring), &data.species, &data.masses, bad.view(), &settings, &mut |_| Ok(()));
     assert!(message.unwrap_err().to_string().contains("sample 102"));
     let region = Region::new(2, vec![(0, 1, 0.3, 0.4)]).unwrap();
     let mut model = Model { region: Some(region), ..Model::new(spring) };
-    let message = refine(&mut model, &data.species, &data.masses, data.positions.view(), &settings);
+    let message =
+        refine(&mut model, &data.species, &data.masses, data.positions.view(), &settings, &mut |_| Ok(()));
     assert!(message.unwrap_err().to_string().contains("sample 100"));
 }

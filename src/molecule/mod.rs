@@ -7,6 +7,7 @@ pub mod dihedral;
 mod energy_checks;
 pub mod features;
 pub mod force_check;
+pub(crate) mod jacobi;
 mod least_squares;
 pub mod mean_force;
 #[cfg(test)]

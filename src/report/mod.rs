@@ -7,7 +7,7 @@ mod labels;
 
 use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 
-use crate::dataset::elements::symbol;
+pub use crate::dataset::elements::formula;
 use crate::metrics::{Evaluation, Figures};
 
 pub use crate::molecule::force_check::ForceCheck;
@@ -106,23 +106,6 @@ fn number(value: f64) -> String {
     } else {
         format!("{value:.4}")
     }
-}
-
-/// Sum formula in the order of Hill: carbon, hydrogen, then by symbol.
-pub fn formula(species: &[u8]) -> String {
-    let mut symbols: Vec<&str> = species.iter().map(|&z| symbol(z)).collect();
-    let carbon = symbols.contains(&"C");
-    let rank = |one: &str| match one {
-        "C" if carbon => 0,
-        "H" if carbon => 1,
-        _ => 2,
-    };
-    symbols.sort_by_key(|one| (rank(one), *one));
-    let parts = symbols.chunk_by(|a, b| a == b).map(|same| match same.len() {
-        1 => same[0].to_owned(),
-        count => format!("{}{count}", same[0]),
-    });
-    parts.collect()
 }
 
 #[cfg(test)]

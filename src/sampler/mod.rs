@@ -7,6 +7,7 @@
 pub mod file;
 pub mod network;
 pub mod noise;
+pub mod placing;
 pub mod velocities;
 
 use std::path::Path;

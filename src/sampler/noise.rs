@@ -24,6 +24,8 @@ pub enum Purpose {
     Schedule,
     /// Latent noise and symmetry operation of a sample that replaces a rejected one.
     Redraw,
+    /// Orientation of a sample in a simulation.
+    Orientation,
 }
 
 /// The stream of one index, for one seed and purpose.
@@ -45,6 +47,7 @@ impl Stream {
             Purpose::Walk => 6,
             Purpose::Schedule => 7,
             Purpose::Redraw => 8,
+            Purpose::Orientation => 9,
         };
         key[16..].copy_from_slice(b"boltzdrift noise");
         let mut generator = ChaCha8Rng::from_seed(key);

@@ -4,6 +4,8 @@ use ndarray::{s, Array3, ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
 use super::noise::{Purpose, Stream};
+use crate::molecule::jacobi::symmetric;
+use crate::molecule::vector::cross;
 use crate::units::{BOLTZMANN, ENERGY_TO_KINETIC};
 use crate::{Error, Result};
 
@@ -76,40 +78,15 @@ pub fn remove_rigid_motion(masses: &[f64], positions: ArrayView2<f64>, mut veloc
     }
 }
 
-fn cross(a: [f64; 3], b: [f64; 3]) -> [f64; 3] {
-    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-}
-
-/// Least-norm solution of I w = l for a positive semidefinite 3 x 3 matrix, by Jacobi rotations. A
-/// linear molecule has no moment about its axis, and an atom none at all: those directions get 0.
-fn solve_symmetric(mut m: [[f64; 3]; 3], b: [f64; 3]) -> [f64; 3] {
-    let mut vectors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-    for _ in 0..50 {
-        let (p, q) = [(0, 1), (0, 2), (1, 2)]
-            .into_iter()
-            .max_by(|a, b| m[a.0][a.1].abs().total_cmp(&m[b.0][b.1].abs()))
-            .unwrap_or((0, 1));
-        if m[p][q].abs() <= 1e-300 {
-            break;
-        }
-        let theta = (m[q][q] - m[p][p]) / (2.0 * m[p][q]);
-        let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
-        let (c, s) = (1.0 / t.hypot(1.0), t / t.hypot(1.0));
-        for row in &mut m {
-            (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-        }
-        let (row_p, row_q) = (m[p], m[q]);
-        m[p] = std::array::from_fn(|k| c * row_p[k] - s * row_q[k]);
-        m[q] = std::array::from_fn(|k| s * row_p[k] + c * row_q[k]);
-        for row in &mut vectors {
-            (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-        }
-    }
-    let largest = (0..3).map(|k| m[k][k]).fold(0.0, f64::max);
+/// Least-norm solution of I w = l for a positive semidefinite 3 x 3 matrix. A linear molecule has no moment about its
+/// axis, and an atom none at all: those directions get 0.
+fn solve_symmetric(m: [[f64; 3]; 3], b: [f64; 3]) -> [f64; 3] {
+    let (moments, vectors) = symmetric(m);
+    let largest = moments.iter().copied().fold(0.0, f64::max);
     let mut out = [0.0; 3];
-    for k in 0..3 {
-        if m[k][k] > 1e-9 * largest {
-            let amount = (0..3).map(|i| vectors[i][k] * b[i]).sum::<f64>() / m[k][k];
+    for (k, &moment) in moments.iter().enumerate() {
+        if moment > 1e-9 * largest {
+            let amount = (0..3).map(|i| vectors[i][k] * b[i]).sum::<f64>() / moment;
             for i in 0..3 {
                 out[i] += amount * vectors[i][k];
             }

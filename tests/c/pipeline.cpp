@@ -145,7 +145,9 @@ int main(int argc, char **argv) {
         CHECK(bzd_sampler_info(sampler, &json) == BZD_OK && std::strstr(json, "figures") != nullptr);
         bzd_string_free(json);
         std::vector<double> seeds(9 * 500), after(500);
-        CHECK(bzd_sampler_refined(sampler, potential, 1, 0, 500, "{\"steps\": 30}", seeds.data(), seeds.size(), after.data(),
+        CHECK(bzd_sampler_refined(sampler, potential, 1, 0, 500, "{\"steps\": 30}", stop_at_once, nullptr, seeds.data(), seeds.size(), after.data(),
+                                  nullptr) == BZD_INTERRUPTED);
+        CHECK(bzd_sampler_refined(sampler, potential, 1, 0, 500, "{\"steps\": 30}", go_on, &stages, seeds.data(), seeds.size(), after.data(),
                                   &json) == BZD_OK);
         CHECK(std::strstr(json, "acceptance") != nullptr);
         bzd_string_free(json);
@@ -157,7 +159,7 @@ int main(int argc, char **argv) {
         CHECK(bzd_evaluate(drawn, states, &json) == BZD_OK && std::strstr(json, "tvd") != nullptr);
         bzd_string_free(json);
         bzd_dataset_free(drawn);
-        for (const char *stage : {"labelling", "equilibrating", "fitting", "training"}) {
+        for (const char *stage : {"labelling", "equilibrating", "fitting", "training", "refining"}) {
             CHECK(stages.find(stage) != std::string::npos);
         }
     }

@@ -26,9 +26,16 @@ struct Refinement {
 
 impl Refinement {
     /// Refined samples and their energies.
-    fn draw(&mut self, sampler: &Sampler, first: u64, count: usize) -> Result<(Array3<f64>, Array1<f64>)> {
+    fn draw(
+        &mut self,
+        sampler: &Sampler,
+        first: u64,
+        count: usize,
+        progress: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<(Array3<f64>, Array1<f64>)> {
         self.settings.first = first;
-        let Seeds { refined, redrawn } = seeds(sampler, self.potential.as_mut(), &self.settings, count)?;
+        let Seeds { refined, redrawn } =
+            seeds(sampler, self.potential.as_mut(), &self.settings, count, progress)?;
         self.redrawn.add(&redrawn);
         self.decisions.add(&refined.decisions);
         trust::check_refinement(&self.decisions, self.settings.time_step)?;
@@ -162,13 +169,21 @@ impl Sample {
         )?;
         let bar = Bar::new(quiet, "sampling", "samples");
         let chunk = if refinement.is_some() { REFINED_CHUNK } else { CHUNK };
+        let go_on = |done: usize| match interrupted() {
+            true => Err(Error::Interrupted(format!(
+                "stopped after {done} samples; {} was not written",
+                self.output.display()
+            ))),
+            false => Ok(()),
+        };
         let mut done = 0;
         while done < self.number {
             let count = chunk.min(self.number - done);
             let first = self.first + done as u64;
             let (positions, energies) = match &mut refinement {
                 Some(refinement) => {
-                    let (positions, energies) = refinement.draw(&sampler, first, count)?;
+                    let (positions, energies) =
+                        refinement.draw(&sampler, first, count, &mut |_| go_on(done))?;
                     (positions, Some(energies))
                 }
                 None => (sampler.sample(self.seed, first, count)?, None),
@@ -185,12 +200,7 @@ impl Sample {
             )?;
             done += count;
             bar.set(done as u64, Some(self.number as u64));
-            if interrupted() {
-                return Err(Error::Interrupted(format!(
-                    "stopped after {done} samples; {} was not written",
-                    self.output.display()
-                )));
-            }
+            go_on(done)?;
         }
         writer.finish()?;
         bar.done();

@@ -89,7 +89,7 @@ fn as_many_as_asked_for_come_back_with_the_right_counts() {
     assert!((radii - 0.97).abs() < 0.15, "{radii}");
     let low_high = 0.5 * radii..=1.6 * radii;
     let (expected, again) = by_hand(&sampler, count, |x| bonds(x).iter().all(|r| low_high.contains(r)));
-    let found = seeds(&sampler, &mut Model::new(water), &settings(0, 0), count).unwrap();
+    let found = seeds(&sampler, &mut Model::new(water), &settings(0, 0), count, &mut |_| Ok(())).unwrap();
     assert_eq!((&found.refined.positions, found.redrawn), (&expected, Redrawn { broken: again, ..none }));
     assert!((10..count as u64).contains(&again) && found.redrawn.total() == again, "{again}");
     // No iteration only judges: energies are those of the draws, before and after.
@@ -103,12 +103,13 @@ fn as_many_as_asked_for_come_back_with_the_right_counts() {
     let region = Region::new(3, vec![(0, 1, 1.0 / 1.3, 1.0 / 0.7), (0, 2, 1.0 / 1.3, 1.0 / 0.7)]).unwrap();
     let mut model = Model { region: Some(region), ..Model::new(water) };
     let (expected, again) = by_hand(&sampler, count, |x| bonds(x).iter().all(|r| (0.7..=1.3).contains(r)));
-    let found = seeds(&sampler, &mut model, &settings(0, 0), count).unwrap();
+    let found = seeds(&sampler, &mut model, &settings(0, 0), count, &mut |_| Ok(())).unwrap();
     assert_eq!((&found.refined.positions, found.redrawn), (&expected, Redrawn { outside: again, ..none }));
 
     let (expected, _) =
         by_hand(&sampler, count, |x| bonds(x).iter().all(|r| (0.5 * radii..=1.2).contains(r)));
-    let found = seeds(&sampler, &mut Model::new(short_sighted), &settings(0, 0), count).unwrap();
+    let found =
+        seeds(&sampler, &mut Model::new(short_sighted), &settings(0, 0), count, &mut |_| Ok(())).unwrap();
     assert_eq!(found.refined.positions, expected);
     assert!(
         found.redrawn.broken > 0 && found.redrawn.not_finite > found.redrawn.broken,
@@ -116,7 +117,8 @@ fn as_many_as_asked_for_come_back_with_the_right_counts() {
         found.redrawn
     );
     // Refined, they stay states, and come nearer to the mean energy of three modes.
-    let refined = seeds(&sampler, &mut Model::new(short_sighted), &settings(0, 5), count).unwrap();
+    let refined =
+        seeds(&sampler, &mut Model::new(short_sighted), &settings(0, 5), count, &mut |_| Ok(())).unwrap();
     assert_eq!((refined.refined.positions.dim(), refined.redrawn), ((count, 3, 3), found.redrawn));
     assert_eq!(refined.refined.energies_before, found.refined.energies_after);
     assert_eq!(refined.refined.decisions.total(), 5 * count as u64);
@@ -130,7 +132,7 @@ fn as_many_as_asked_for_come_back_with_the_right_counts() {
 fn parts_of_an_ensemble_are_the_ensemble() {
     let sampler = sampler(0.25, 0.97);
     let part = |first: u64, count: usize| {
-        seeds(&sampler, &mut Model::new(water), &settings(first, 3), count).unwrap()
+        seeds(&sampler, &mut Model::new(water), &settings(first, 3), count, &mut |_| Ok(())).unwrap()
     };
     let (all, a, b) = (part(0, 60), part(0, 7), part(7, 53));
     assert!(a.redrawn.total() > 0 && b.redrawn.total() > 0, "{:?} {:?}", a.redrawn, b.redrawn);
@@ -147,7 +149,7 @@ fn parts_of_an_ensemble_are_the_ensemble() {
 #[test]
 fn a_sampler_that_never_gives_a_state_is_an_error() {
     let broken = sampler(0.01, 3.0);
-    let error = seeds(&broken, &mut Model::new(water), &settings(7, 2), 4).unwrap_err();
+    let error = seeds(&broken, &mut Model::new(water), &settings(7, 2), 4, &mut |_| Ok(())).unwrap_err();
     let said = error.to_string();
     assert!(matches!(error, Error::Numeric(_)), "{said}");
     // The first draw and a hundred more, four times.

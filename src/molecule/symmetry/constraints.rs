@@ -78,6 +78,19 @@ impl Constraints {
         let there = self.signs.get(&key).map_or(0, |sign| sign * parity);
         there == if flipped { -sign } else { sign }
     }
+
+    /// Whether constraint k is not broken in another molecule with these constraints, where its atom stands at
+    /// image\[atom\]. A sign that the other molecule's frames do not show breaks nothing.
+    pub(super) fn agrees(&self, k: usize, image: &[usize], other: &Constraints) -> bool {
+        let ((kind, atoms), sign) = self.list[k];
+        let (key, parity) = canonical(kind, atoms.map(|atom| image[atom]));
+        other.signs.get(&key).is_none_or(|there| there * parity == sign)
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
 }
 
 /// The canonical order of a constraint's atoms, and the sign that reordering brings.

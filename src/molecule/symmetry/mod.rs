@@ -9,6 +9,7 @@
 //! (proper) all constraints keep their sign, or (mirror) all of them reverse.
 
 mod constraints;
+pub mod matching;
 mod search;
 
 use ndarray::{Array2, ArrayView2, ArrayView3};

@@ -48,21 +48,45 @@ pub(super) fn permutations(
     mirror: bool,
     limit: usize,
 ) -> Result<Vec<Vec<usize>>> {
-    let order = visit_order(bonds, colors);
+    let graph = Graph { bonds, colors };
+    let holds = |k: usize, image: &[usize]| constraints.holds(k, image, mirror);
+    let found = maps(graph, graph, constraints, &holds, limit + 1)?;
+    if found.len() > limit {
+        return Err(too_many(limit));
+    }
+    Ok(found)
+}
+
+/// A colored graph.
+#[derive(Clone, Copy)]
+pub(super) struct Graph<'a> {
+    pub bonds: &'a Bonds,
+    pub colors: &'a [usize],
+}
+
+/// The first `most` maps of one graph onto another of as many atoms and bonds that keep colors and bonds, and for which
+/// `holds(k, image)` is true of every constraint k of the first.
+pub(super) fn maps(
+    from: Graph,
+    to: Graph,
+    constraints: &Constraints,
+    holds: &dyn Fn(usize, &[usize]) -> bool,
+    most: usize,
+) -> Result<Vec<Vec<usize>>> {
+    let order = visit_order(from.bonds, from.colors);
     let mut place = vec![0; order.len()];
     for (step, &atom) in order.iter().enumerate() {
         place[atom] = step;
     }
     let mut search = Search {
-        bonds,
-        colors,
-        constraints,
+        from,
+        to,
+        holds,
         due: constraints.by_last_place(&place),
         order,
-        mirror,
-        limit,
-        image: vec![usize::MAX; colors.len()],
-        used: vec![false; colors.len()],
+        most,
+        image: vec![usize::MAX; from.colors.len()],
+        used: vec![false; to.colors.len()],
         found: Vec::new(),
         steps: 0,
     };
@@ -99,14 +123,13 @@ fn visit_order(bonds: &Bonds, colors: &[usize]) -> Vec<usize> {
 }
 
 struct Search<'a> {
-    bonds: &'a Bonds,
-    colors: &'a [usize],
-    constraints: &'a Constraints,
+    from: Graph<'a>,
+    to: Graph<'a>,
+    holds: &'a dyn Fn(usize, &[usize]) -> bool,
     /// Constraints whose last atom is assigned at that step.
     due: Vec<Vec<usize>>,
     order: Vec<usize>,
-    mirror: bool,
-    limit: usize,
+    most: usize,
     image: Vec<usize>,
     used: Vec<bool>,
     found: Vec<Vec<usize>>,
@@ -116,20 +139,20 @@ struct Search<'a> {
 impl Search<'_> {
     fn extend(&mut self, step: usize) -> Result<()> {
         let Some(&atom) = self.order.get(step) else {
-            if self.found.len() == self.limit {
-                return Err(too_many(self.limit));
-            }
             self.found.push(self.image.clone());
             return Ok(());
         };
         // An atom bonded to one that is already assigned goes to a neighbor of that one's image.
-        let anchor = self.bonds.neighbors[atom].iter().find(|&&j| self.image[j] != usize::MAX);
-        let bonds = self.bonds;
+        let anchor = self.from.bonds.neighbors[atom].iter().find(|&&j| self.image[j] != usize::MAX);
+        let bonds = self.to.bonds;
         let candidates: Vec<usize> = match anchor {
             Some(&j) => bonds.neighbors[self.image[j]].clone(),
-            None => (0..self.colors.len()).collect(),
+            None => (0..self.to.colors.len()).collect(),
         };
         for candidate in candidates {
+            if self.found.len() == self.most {
+                return Ok(());
+            }
             self.steps += 1;
             if self.steps > MOST_STEPS {
                 return Err(Error::Unsupported(
@@ -137,14 +160,14 @@ impl Search<'_> {
                 ));
             }
             if self.used[candidate]
-                || self.colors[candidate] != self.colors[atom]
+                || self.to.colors[candidate] != self.from.colors[atom]
                 || !self.bonds_agree(atom, candidate)
             {
                 continue;
             }
             self.image[atom] = candidate;
             self.used[candidate] = true;
-            let kept = self.due[step].iter().all(|&k| self.constraints.holds(k, &self.image, self.mirror));
+            let kept = self.due[step].iter().all(|&k| (self.holds)(k, &self.image));
             if kept {
                 self.extend(step + 1)?;
             }
@@ -157,9 +180,9 @@ impl Search<'_> {
     /// Assigned neighbors go to neighbors. Both atoms have equally many neighbors (equal colors), so a
     /// complete assignment that keeps every bond makes no new one.
     fn bonds_agree(&self, atom: usize, candidate: usize) -> bool {
-        self.bonds.neighbors[atom].iter().all(|&j| {
+        self.from.bonds.neighbors[atom].iter().all(|&j| {
             let image = self.image[j];
-            image == usize::MAX || self.bonds.bonded(image, candidate)
+            image == usize::MAX || self.to.bonds.bonded(image, candidate)
         })
     }
 }

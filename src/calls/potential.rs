@@ -1,0 +1,56 @@
+//! Potentials: by name or from the caller's own function.
+
+use std::path::Path;
+
+use ndarray::ArrayViewMut1;
+
+use super::arrays::{room, same_length, species, view};
+use super::json;
+use crate::potential::{Checked, Potential, Spec};
+use crate::Result;
+
+/// A potential as foreign callers hold it.
+pub struct Handle(pub(crate) Box<dyn Potential>);
+
+impl Handle {
+    pub(crate) fn new(potential: impl Potential + 'static) -> Self {
+        Handle(Box::new(potential))
+    }
+}
+
+/// Opens a potential by its name: `gdml:FILE`, `plugin:LIB.so:options`, `torchscript:FILE`.
+pub(crate) fn open(spec: &str) -> Result<Handle> {
+    Ok(Handle(Spec::parse(spec)?.open()?))
+}
+
+/// Energies (frames) in kcal/mol and forces (frames, n, 3) in kcal/mol/angstrom of positions (frames, n, 3) in angstrom.
+pub(crate) fn evaluate(
+    potential: &mut Handle,
+    species_of: &[i32],
+    positions: &[f64],
+    energies: &mut [f64],
+    forces: &mut [f64],
+) -> Result<()> {
+    let (frames, atoms) = (energies.len(), species_of.len());
+    same_length(positions.len(), forces.len(), "positions")?;
+    Checked(potential.0.as_mut()).energies_forces(
+        &species(species_of)?,
+        view(positions, frames, atoms, "positions")?,
+        ArrayViewMut1::from(energies),
+        room(forces, frames, atoms, "forces")?,
+    )
+}
+
+/// Name, identity and, for a fitted one, the report of the fit, as JSON.
+pub(crate) fn info(potential: &Handle) -> Result<String> {
+    json(&serde_json::json!({
+        "name": potential.0.name(),
+        "identity": potential.0.identity(),
+        "fit": potential.0.fit_report(),
+    }))
+}
+
+/// Writes a fitted force field in sGDML's file layout; other potentials have nothing to write.
+pub(crate) fn save(potential: &Handle, path: &str) -> Result<()> {
+    potential.0.save(Path::new(path))
+}

@@ -1,0 +1,148 @@
+//! The stages from frames to a sampler: fit, equilibrate, train.
+
+use serde_json::Value;
+
+use super::potential::Handle;
+use super::progress::{Ear, Now};
+use super::{json, settings};
+use crate::dataset::Dataset;
+use crate::equilibrate::{trust, Continue, Equilibration, Settings};
+use crate::sampler::Sampler;
+use crate::{Error, Result};
+
+/// Settings of an equilibration from a JSON object: `temperature` is needed, everything else has its default.
+fn equilibration(given: Value) -> Result<(Settings, bool)> {
+    let Value::Object(mut given) = given else {
+        return Err(Error::usage("settings: give a JSON object with \"temperature\" in kelvin"));
+    };
+    let accept_fit = given.remove("accept_fit").is_some_and(|value| value == Value::Bool(true));
+    let kelvin = given.get("temperature").and_then(Value::as_f64).filter(|kelvin| *kelvin > 0.0);
+    let kelvin = kelvin
+        .ok_or_else(|| Error::usage("settings: \"temperature\" is missing or not positive; give kelvin"))?;
+    let mut all =
+        serde_json::to_value(Settings::at(kelvin)).map_err(|error| Error::Numeric(error.to_string()))?;
+    for (name, value) in given {
+        match all.get_mut(&name) {
+            Some(place) => *place = value,
+            None => {
+                let known: Vec<&String> = all.as_object().into_iter().flat_map(|all| all.keys()).collect();
+                return Err(Error::usage(format!("settings: '{name}' is not known; there are {known:?}")));
+            }
+        }
+    }
+    let settings: Settings =
+        serde_json::from_value(all).map_err(|error| Error::usage(format!("settings: {error}")))?;
+    settings.check()?;
+    Ok((settings, accept_fit))
+}
+
+/// States equilibrated with a potential, started from the frames of a trajectory, and the report as JSON.
+pub(crate) fn equilibrate(
+    data: &Dataset,
+    potential: &mut Handle,
+    settings_of: Option<&str>,
+    ear: Ear,
+) -> Result<(Dataset, String)> {
+    let potential = potential.0.as_mut();
+    let (settings, accept_fit) = equilibration(settings(settings_of)?)?;
+    let kelvin = settings.temperature;
+    if let Some(fit) = potential.fit_report().filter(|_| !accept_fit) {
+        trust::check_fit(fit, kelvin)?;
+    }
+    let pool = Equilibration::new(data, settings)?.run(potential, None, &mut |now| {
+        let value = now.worst.as_ref().map_or(f64::NAN, |(_, r_hat)| *r_hat);
+        match ear(Now { stage: c"equilibrating", done: now.evaluations, total: now.most_evaluations, value })
+        {
+            true => Continue::Yes,
+            false => Continue::Stop,
+        }
+    })?;
+    if potential.region().is_some() && !accept_fit {
+        trust::check_pool(pool.energies.view(), data.atoms(), &pool.report.decisions, kelvin)?;
+    }
+    pool.report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    let report = json(&pool.report)?;
+    Ok((pool.dataset()?, report))
+}
+
+/// What this build cannot do.
+#[cfg(not(feature = "train"))]
+fn without_training<T>() -> Result<T> {
+    Err(Error::Unsupported(
+        "this build of boltzdrift only samples; link the full library to fit and to train".into(),
+    ))
+}
+
+/// What a fit may be told.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fitting {
+    frames: Option<usize>,
+    sigma: Option<f64>,
+    ridge: Option<f64>,
+    memory_gb: Option<f64>,
+}
+
+/// A force field fitted to the forces of a trajectory.
+#[cfg(feature = "train")]
+pub(crate) fn fit(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Result<Handle> {
+    use super::progress::tell;
+    use crate::fit::{self, Progress};
+    let given: Fitting = settings(settings_of)?;
+    let base = fit::Settings::default();
+    let settings = fit::Settings {
+        frames: given.frames.unwrap_or(base.frames),
+        sigma: given.sigma,
+        ridge: given.ridge,
+        memory: given.memory_gb.map(|memory| (memory * 1e9) as u64),
+    };
+    let mut tried = 0;
+    let fitted = fit::fit(data, &settings, &mut |step| {
+        tried += u64::from(matches!(step, Progress::Tried { .. }));
+        tell(ear, c"fitting", tried, 0)
+    })?;
+    Ok(Handle::new(fitted.field))
+}
+
+#[cfg(not(feature = "train"))]
+pub(crate) fn fit(_: &Dataset, _: Option<&str>, _: Ear) -> Result<Handle> {
+    without_training()
+}
+
+/// Settings of a training: those of the command line, and the device.
+#[cfg(feature = "train")]
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+struct Training {
+    device: Option<String>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+/// A sampler trained on the frames of a trajectory.
+#[cfg(feature = "train")]
+pub(crate) fn train(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Result<Sampler> {
+    use crate::train::{self, device, Overrides, Trainer};
+    let given: Training = settings(settings_of)?;
+    let overrides: Overrides = serde_json::from_value(Value::Object(given.rest))
+        .map_err(|error| Error::usage(format!("settings: {error}")))?;
+    let (device, said) = device::resolve(given.device.as_deref().unwrap_or("auto").parse()?)?;
+    log::info!("training on {said}");
+    let mut trainer = Trainer::new(data, train::Settings::resolve(&overrides)?, device)?;
+    trainer.run(None, &mut |now| match ear(Now {
+        stage: c"training",
+        done: now.step as u64,
+        total: now.steps as u64,
+        value: now.loss,
+    }) {
+        true => train::Continue::Yes,
+        false => train::Continue::Stop,
+    })?;
+    let (model, _) = train::quality::with_figures(&trainer, data, None)?;
+    Sampler::new(model)
+}
+
+#[cfg(not(feature = "train"))]
+pub(crate) fn train(_: &Dataset, _: Option<&str>, _: Ear) -> Result<Sampler> {
+    without_training()
+}
