@@ -14,7 +14,7 @@
 
 namespace boltzdrift_lammps {
 
-/* Symbol of an atomic number; "?" for 0, an atom whose element is not known. */
+/* Symbol of an atomic number; "X" for 0, an atom whose element is not known. */
 std::string symbol(int number);
 
 /* Atomic number of a symbol, 0 where there is none. */

@@ -62,6 +62,14 @@ void FixBoltzdriftSeed::init()
   if (std::string(update->integrate_style).rfind("respa", 0) == 0)
     error->all(FLERR, "fix " + std::string(id) + " boltzdrift/seed: not with run_style respa, whose forces of the outer "
                       "levels would be of the old positions");
+  std::string trouble;
+  try {
+    // Now, and not after N steps.
+    seeder->look();
+  } catch (const Problem &problem) {
+    trouble = problem.what();
+  }
+  if (!trouble.empty()) error->all(FLERR, "fix " + std::string(id) + " boltzdrift/seed: " + trouble);
   pending = false;
   plan();
 }

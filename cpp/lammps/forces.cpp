@@ -33,7 +33,7 @@ constexpr int NO_VIRIAL = 0;
 }    // namespace
 
 Forces::Forces(LAMMPS_NS::LAMMPS *host, const std::vector<LAMMPS_NS::tagint> &tag, bool running) :
-    Pointers(host), ready(running)
+    Pointers(host), ready(running), tallied(update->eflag_global)
 {
   for (size_t i = 0; i < tag.size(); ++i) row.emplace(tag[i], i);
   if (!modify->get_compute_by_id("thermo_pe")) throw Problem("refine needs compute thermo_pe, which this input has removed");
@@ -46,7 +46,7 @@ Forces::~Forces()
     pe->invoked_scalar = -1;
     pe->invoked_flag = LAMMPS_NS::Compute::INVOKED_NONE;
   }
-  update->eflag_global = -1;
+  update->eflag_global = tallied;
 }
 
 // By differences, so that atoms keep the image they are in and ghosts stay beside them.

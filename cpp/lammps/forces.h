@@ -34,6 +34,7 @@ class Forces : protected LAMMPS_NS::Pointers {
   std::unordered_map<LAMMPS_NS::tagint, size_t> row;
   std::vector<Vec3> built_at;    // positions that the neighbor lists are of
   bool ready;
+  LAMMPS_NS::bigint tallied;     // the step that LAMMPS tallies energies of
 };
 
 }    // namespace boltzdrift_lammps

@@ -10,6 +10,7 @@
 #include "lammps.h"
 #include "modify.h"
 
+#include <cstdlib>
 #include <exception>
 #include <memory>
 
@@ -80,6 +81,14 @@ void refuse_other_forces(LAMMPS_NS::LAMMPS *lmp)
   }
 }
 
+// What follows `"name":` in the library's report; the report is for programs, this line for people.
+std::string figure(const std::string &report, const std::string &name)
+{
+  const auto at = report.find('"' + name + "\":");
+  if (at == std::string::npos) return "?";
+  return text(std::strtod(report.c_str() + at + name.size() + 3, nullptr));
+}
+
 struct PotentialDeleter {
   void operator()(bzd_potential_t *potential) const { bzd_potential_free(potential); }
 };
@@ -122,7 +131,7 @@ void refine(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Molecule &molecule
     }
   }
   agree(lmp->world, trouble);
-  *told += std::string("; refined: ") + report;
+  *told = "; refined by " + std::to_string(asked.steps) + " Monte Carlo steps, acceptance " + figure(report, "acceptance");
   bzd_string_free(report);
 }
 

@@ -26,8 +26,8 @@ struct Refinement {
 };
 
 /* Positions (n, 3) in angstrom of one refined sample of a molecule that is alone in its box. All ranks call it, and take
- * every step together. LAMMPS's atoms are left where the last trial was: positions must be set afterwards. Appends what
- * the refinement says of itself to `told`. Throws Problem. */
+ * every step together. LAMMPS's atoms are left where the last trial was: positions must be set afterwards. `told` says
+ * how it went. Throws Problem. */
 void refine(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Molecule &molecule, const Units &units,
             const Refinement &asked, std::vector<double> &angstrom, std::string *told);
 

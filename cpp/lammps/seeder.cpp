@@ -89,12 +89,29 @@ std::vector<Vec3> Seeder::velocities(const Molecule &molecule, uint64_t number, 
   return velocities;
 }
 
-Drawn Seeder::draw(uint64_t event, bool running)
+// Says in `types` which element each atom type is, and how that is known.
+Found Seeder::find(std::string *types) const
 {
   refuse_what_cannot_be();
   check_width(lmp, units.length);
   const Elements elements = elements_of(lmp, options.types, *model, units.mass);
-  const Found found = find_molecules(lmp, gather(lmp, options.group), *model, elements, units);
+  types->clear();
+  for (size_t type = 1; type < elements.of_type.size(); ++type)
+    *types += " " + std::to_string(type) + "=" + (elements.of_type[type] ? symbol(elements.of_type[type]) : "-");
+  *types += ", " + elements.source;
+  return find_molecules(lmp, gather(lmp, options.group), *model, elements, units);
+}
+
+void Seeder::look()
+{
+  std::string types;
+  find(&types);
+}
+
+Drawn Seeder::draw(uint64_t event, bool running)
+{
+  std::string types;
+  const Found found = find(&types);
   if (event > 0 && count != 0 && found.molecules.size() != count)
     throw Problem("the group had " + std::to_string(count) + " molecules of the sampler and now has " +
                   std::to_string(found.molecules.size()) + ": samples would be used twice");
@@ -127,12 +144,9 @@ Drawn Seeder::draw(uint64_t event, bool running)
   said = "boltzdrift: " + many + " " + formula({model->species.begin(), model->species.end()}) + ", sample" +
          (count == 1 ? " " + std::to_string(sample(event, 0))
                      : "s " + std::to_string(sample(event, 0)) + " to " + std::to_string(sample(event, count - 1))) +
-         " of seed " + std::to_string(options.seed) + ", " + text(temperature) + " K; types are";
-  for (size_t type = 1; type < elements.of_type.size(); ++type)
-    said += " " + std::to_string(type) + "=" + (elements.of_type[type] ? symbol(elements.of_type[type]) : "-");
-  said += ", " + elements.source;
+         " of seed " + std::to_string(options.seed) + ", " + text(temperature) + " K; types are" + types;
   if (found.others > 0)
-    said += "; " + std::to_string(found.others) + " other" + (found.others == 1 ? "" : "s") + " of the group stay as they are, first " + found.why;
+    said += "; others of the group stay as they are: " + std::to_string(found.others) + ", first " + found.why;
   said += told + "\n";
   return drawn;
 }

@@ -32,6 +32,9 @@ class Seeder : protected LAMMPS_NS::Pointers {
   /* Loads the model. Throws Problem, as all that follows; every rank calls everything. */
   Seeder(LAMMPS_NS::LAMMPS *lmp, Options options);
 
+  /* That the group has molecules of the sampler now, and nothing forbids to move them. */
+  void look();
+
   /* Draws for the molecules that the group has now. Molecule m of replica k of K takes sample
    * index + k + K (m + molecules * event). `running` is for a fix, within a step. */
   Drawn draw(uint64_t event, bool running);
@@ -50,6 +53,7 @@ class Seeder : protected LAMMPS_NS::Pointers {
 
  private:
   void refuse_what_cannot_be() const;
+  Found find(std::string *types) const;
   uint64_t sample(uint64_t event, size_t molecule) const;
   std::vector<double> positions(const Molecule &molecule, uint64_t sample, bool running, std::string *told) const;
   std::vector<Vec3> velocities(const Molecule &molecule, uint64_t sample, const std::vector<double> &angstrom) const;
