@@ -37,6 +37,8 @@ Forces::Forces(LAMMPS_NS::LAMMPS *host, const std::vector<LAMMPS_NS::tagint> &ta
 {
   for (size_t i = 0; i < tag.size(); ++i) row.emplace(tag[i], i);
   if (!modify->get_compute_by_id("thermo_pe")) throw Problem("refine needs compute thermo_pe, which this input has removed");
+  // Before any trial: fixes look at the atoms here.
+  if (!running) lmp->init();
 }
 
 Forces::~Forces()
@@ -64,7 +66,6 @@ void Forces::set(const std::vector<Vec3> &positions)
 // What Verlet does before its first step, without its output.
 void Forces::set_up()
 {
-  lmp->init();
   update->setupflag = 1;
   atom->setup();
   modify->setup_pre_exchange();
