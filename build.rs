@@ -1,16 +1,76 @@
-//! Lets the program and the library find the libtorch they were linked against.
+//! Lets the program and the library find the libtorch they were linked against, gives the shared library its name, and
+//! writes the C++ side of the bridge.
 
-fn main() {
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// Version of the C ABI, `BZD_ABI_VERSION`: part of the shared library's name.
+const ABI: &str = "1";
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     println!("cargo:rerun-if-env-changed=LIBTORCH_LIB");
-    if std::env::var_os("CARGO_FEATURE_TRAIN").is_none() {
-        return;
+    println!("cargo:rerun-if-changed=build.rs");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    // OUT_DIR is <profile>/build/boltzdrift-<hash>/out.
+    let profile = out.ancestors().nth(3).ok_or("OUT_DIR is not where cargo puts it")?;
+    bridge(&profile.join("bridge"))?;
+    if env::var("CARGO_CFG_TARGET_OS")? == "linux" {
+        let name = format!("libboltzdrift.so.{ABI}");
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,{name}");
+        // Calls inside the library stay inside, whatever the program around it exports.
+        println!("cargo:rustc-cdylib-link-arg=-Wl,-Bsymbolic");
+        // Programs that were linked against the library where cargo puts it look for it by that name.
+        for folder in [profile.to_owned(), profile.join("deps")] {
+            link(&folder.join(&name))?;
+        }
     }
-    let folder = match (std::env::var("LIBTORCH_LIB"), std::env::var("LIBTORCH")) {
-        (Ok(folder), _) => folder,
-        (_, Ok(root)) => format!("{root}/lib"),
-        // A libtorch of the system's own is found by the loader without help.
-        _ => return,
-    };
-    println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}");
+    if env::var_os("CARGO_FEATURE_TRAIN").is_some() {
+        let folder = match (env::var("LIBTORCH_LIB"), env::var("LIBTORCH")) {
+            (Ok(folder), _) => Some(folder),
+            (_, Ok(root)) => Some(format!("{root}/lib")),
+            // A libtorch of the system's own is found by the loader without help.
+            _ => None,
+        };
+        if let Some(folder) = folder {
+            println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}");
+        }
+    }
+    Ok(())
+}
+
+/// Makes the versioned name of the library beside it.
+fn link(place: &Path) -> Result<()> {
+    #[cfg(unix)]
+    if fs::symlink_metadata(place).is_err() {
+        std::os::unix::fs::symlink("libboltzdrift.so", place)?;
+    }
+    #[cfg(not(unix))]
+    let _ = place;
+    Ok(())
+}
+
+/// Writes the C++ code that speaks with `src/cxx_api.rs`, and that of the crate cxx which it needs:
+/// `include/boltzdrift/bridge.h`, `include/cxx.h`, `src/bridge.cc`, `src/cxx.cc`.
+fn bridge(folder: &Path) -> Result<()> {
+    println!("cargo:rerun-if-changed=src/cxx_api.rs");
+    let source = fs::read_to_string("src/cxx_api.rs")?;
+    let made = cxx_gen::generate_header_and_cc(source.parse()?, &cxx_gen::Opt::default())?;
+    let cxx_h = PathBuf::from(env::var("DEP_CXXBRIDGE1_HEADER")?);
+    let cxx_cc = cxx_h.ancestors().nth(2).ok_or("cxx.h is not in its crate")?.join("src/cxx.cc");
+    keep(&folder.join("include/boltzdrift/bridge.h"), &made.header)?;
+    keep(&folder.join("src/bridge.cc"), &made.implementation)?;
+    keep(&folder.join("include/cxx.h"), &fs::read(cxx_h)?)?;
+    keep(&folder.join("src/cxx.cc"), &fs::read(cxx_cc)?)
+}
+
+/// Writes a file where it is not there already, so that what was built from it stays up to date.
+fn keep(path: &Path, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|there| there == content) {
+        return Ok(());
+    }
+    fs::create_dir_all(path.parent().ok_or("no folder")?)?;
+    Ok(fs::write(path, content)?)
 }

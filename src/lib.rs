@@ -9,7 +9,7 @@
 //! inference) → [`equilibrate`] (states at a temperature, by Monte Carlo) → `fit` (a force field from force
 //! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `generator`,
 //! `train` (these five need the feature `train`) → [`metrics`] (samples against a reference) → [`report`] (what
-//! the user reads) → [`calls`] (what foreign callers may ask) → [`c_api`], its skin for C. A potential on libtorch asks
+//! the user reads) → [`calls`] (what foreign callers may ask) → [`c_api`] and `cxx_api`, its skins for C and C++. A potential on libtorch asks
 //! `train` where to run.
 //!
 //! Units everywhere inside: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays of positions,
@@ -26,6 +26,7 @@ pub mod c_api;
 #[cfg(feature = "train")]
 pub mod calibrate;
 pub mod calls;
+mod cxx_api;
 pub mod dataset;
 #[cfg(feature = "train")]
 pub mod drift;

@@ -1,0 +1,110 @@
+// Errors as exceptions; exceptions of the caller's own callbacks come back unchanged.
+// SPDX-License-Identifier: BSD-3-Clause
+#ifndef BOLTZDRIFT_ERROR_HPP
+#define BOLTZDRIFT_ERROR_HPP
+
+#include <boltzdrift.h>
+
+#include <boltzdrift/bridge.h>
+
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include <boltzdrift/view.hpp>
+
+namespace boltzdrift {
+
+/// What kind of error it was.
+enum class Status : std::int32_t {
+    invalid = BZD_INVALID,         ///< the call is wrong: a length, a temperature, a setting
+    failed = BZD_FAILED,           ///< a file or a number is not what it must be
+    unsupported = BZD_UNSUPPORTED, ///< not there: in this build, or in this object
+    internal = BZD_INTERNAL,       ///< a mistake of the library
+    potential = BZD_POTENTIAL,     ///< a potential failed or gave no finite answer
+    interrupted = BZD_INTERRUPTED, ///< stopped by the listener
+};
+
+/// An error of the library: what was wrong, where, and what to do, in one line.
+class Error : public std::runtime_error {
+public:
+    Error(Status status, std::int32_t potential_status, const std::string &message)
+        : std::runtime_error(message), status_(status), potential_status_(potential_status) {}
+
+    Status status() const noexcept { return status_; }
+    /// What a C potential returned, where it was one that failed; else 0.
+    std::int32_t potential_status() const noexcept { return potential_status_; }
+
+private:
+    Status status_;
+    std::int32_t potential_status_;
+};
+
+namespace detail {
+
+/// Keeps the first exception of callbacks, which may run in several threads.
+class Caught {
+public:
+    /// Called where an exception is handled.
+    void keep() noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!first_) {
+            first_ = std::current_exception();
+        }
+    }
+    void rethrow() {
+        std::exception_ptr first;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            std::swap(first, first_);
+        }
+        if (first) {
+            std::rethrow_exception(first);
+        }
+    }
+
+private:
+    std::mutex mutex_;
+    std::exception_ptr first_;
+};
+
+/// Runs a call of the bridge. Exceptions that callbacks threw go on; everything else is an Error.
+template <typename Work, typename... Callbacks>
+auto call(Work &&work, Callbacks &...callbacks) {
+    try {
+        return work();
+    } catch (const rust::Error &error) {
+        const auto status = static_cast<Status>(bridge::last_status());
+        const std::int32_t own = bridge::last_potential_status();
+        (callbacks.rethrow(), ...);
+        throw Error(status, own, error.what());
+    }
+}
+
+inline rust::Str text(std::string_view text) {
+    try {
+        return rust::Str(text.data(), text.size());
+    } catch (const std::invalid_argument &) {
+        throw Error(Status::invalid, 0, "the text '" + std::string(text) + "' is not UTF-8");
+    }
+}
+
+inline std::string text(const rust::String &text) { return std::string(text.data(), text.size()); }
+
+template <typename T>
+rust::Slice<T> slice(View<T> view) {
+    return rust::Slice<T>(view.data(), view.size());
+}
+
+template <typename T>
+View<const T> view(rust::Slice<const T> slice) {
+    return View<const T>(slice.data(), slice.size());
+}
+
+} // namespace detail
+} // namespace boltzdrift
+
+#endif
