@@ -58,8 +58,9 @@ class Joined {
   // The lowest atom stays the root.
   void join(size_t i, size_t j)
   {
-    const auto [low, high] = std::minmax(root(i), root(j));
-    parent[high] = low;
+    const size_t a = root(i);
+    const size_t b = root(j);
+    parent[std::max(a, b)] = std::min(a, b);
   }
 
  private:
