@@ -49,6 +49,7 @@ need() { # need PACKAGE COMMAND...: PACKAGE is missing when COMMAND fails
 need cmake command -v cmake
 need g++ command -v g++
 need pkg-config command -v pkg-config
+need valgrind command -v valgrind
 # Compiles, rather than asking pkg-config, which may be among the missing.
 need libopenblas-dev sh -c 'printf "#include <cblas.h>\nint main(void){cblas_dscal(0,0.,0,1);}" |
     g++ -x c++ - -I/usr/include/openblas -lopenblas -o /dev/null'

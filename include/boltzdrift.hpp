@@ -41,13 +41,13 @@ inline bool can_train() noexcept { return bzd_can_train() != 0; }
 /// How many of the library's own units one `unit` is; `quantity` is "length", "energy", "force", "time", "mass",
 /// "velocity" or "temperature".
 inline double unit(std::string_view unit, std::string_view quantity) {
-    return detail::call([&] { return bridge::unit(detail::text(unit), detail::text(quantity)); });
+    return detail::call([&] { return bridge::unit(detail::to_rust(unit), detail::to_rust(quantity)); });
 }
 
 /// The units of a LAMMPS style: length, energy, time, force, velocity.
 inline std::array<double, 5> lammps_units(std::string_view style) {
     std::array<double, 5> out{};
-    detail::call([&] { bridge::lammps_units(detail::text(style), rust::Slice<double>(out.data(), out.size())); });
+    detail::call([&] { bridge::lammps_units(detail::to_rust(style), rust::Slice<double>(out.data(), out.size())); });
     return out;
 }
 

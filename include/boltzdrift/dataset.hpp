@@ -24,7 +24,7 @@ public:
         detail::Ear ear(listener);
         const auto heard = ear.bridge();
         return Dataset(detail::call(
-            [&] { return bridge::dataset_read(detail::text(path), detail::text(reading.json()), heard); }, ear));
+            [&] { return bridge::dataset_read(detail::to_rust(path), detail::to_rust(reading.json()), heard); }, ear));
     }
 
     /// Copies arrays: species (n) as atomic numbers, positions (N, n, 3), forces (N, n, 3), energies (N), masses (n), the
@@ -81,13 +81,13 @@ public:
 
     /// Writes the frames, through a temporary file; the extension tells the format.
     void write(std::string_view path) const {
-        detail::call([&] { bridge::dataset_write(*box_, detail::text(path)); });
+        detail::call([&] { bridge::dataset_write(*box_, detail::to_rust(path)); });
     }
 
     /// Atoms, bonds, symmetry, thermometer and warnings as JSON; `kelvin` is the temperature that the run was meant to have,
     /// 0 where that is not known.
     std::string inspect(double kelvin = 0.0) const {
-        return detail::text(detail::call([&] { return bridge::dataset_inspect(*box_, kelvin); }));
+        return detail::to_std(detail::call([&] { return bridge::dataset_inspect(*box_, kelvin); }));
     }
 
     // For the library's own classes.
@@ -100,7 +100,7 @@ private:
 
 /// Compares samples with a reference, as JSON: the figures of `boltzdrift evaluate --json`.
 inline std::string evaluate(const Dataset &samples, const Dataset &reference) {
-    return detail::text(detail::call([&] { return bridge::evaluate(samples.box(), reference.box()); }));
+    return detail::to_std(detail::call([&] { return bridge::evaluate(samples.box(), reference.box()); }));
 }
 
 /// A force field fitted to the forces of a trajectory. Settings: frames, sigma, ridge, memory_gb. Status::unsupported in the
@@ -109,7 +109,7 @@ inline AnyPotential fit(const Dataset &dataset, const Settings &settings = {}, c
     detail::Ear ear(listener);
     const auto heard = ear.bridge();
     return AnyPotential(
-        detail::call([&] { return bridge::fit(dataset.box(), detail::text(settings.json()), heard); }, ear));
+        detail::call([&] { return bridge::fit(dataset.box(), detail::to_rust(settings.json()), heard); }, ear));
 }
 
 /// Equilibrated states, and the report of how they were made, as JSON.
@@ -126,10 +126,10 @@ inline Equilibrated equilibrate(const Dataset &dataset, const AnyPotential &pote
     const auto heard = ear.bridge();
     auto made = detail::call(
         [&] {
-            return bridge::equilibrate(dataset.box(), potential.handle(), detail::text(settings.json()), heard);
+            return bridge::equilibrate(dataset.box(), potential.handle(), detail::to_rust(settings.json()), heard);
         },
         potential, ear);
-    return {Dataset(std::move(made.states)), detail::text(made.report)};
+    return {Dataset(std::move(made.states)), detail::to_std(made.report)};
 }
 
 } // namespace boltzdrift

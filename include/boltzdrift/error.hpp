@@ -73,10 +73,12 @@ private:
 
 /// Runs a call of the bridge. Exceptions that callbacks threw go on; everything else is an Error.
 template <typename Work, typename... Callbacks>
-auto call(Work &&work, Callbacks &...callbacks) {
+auto call(Work &&work, [[maybe_unused]] Callbacks &...callbacks) {
     try {
         return work();
-    } catch (const rust::Error &error) {
+    } catch (const Error &) {
+        throw;
+    } catch (const std::exception &error) { // the bridge throws nothing but rust::Error, which is declared elsewhere
         const auto status = static_cast<Status>(bridge::last_status());
         const std::int32_t own = bridge::last_potential_status();
         (callbacks.rethrow(), ...);
@@ -84,7 +86,7 @@ auto call(Work &&work, Callbacks &...callbacks) {
     }
 }
 
-inline rust::Str text(std::string_view text) {
+inline rust::Str to_rust(std::string_view text) {
     try {
         return rust::Str(text.data(), text.size());
     } catch (const std::invalid_argument &) {
@@ -92,7 +94,7 @@ inline rust::Str text(std::string_view text) {
     }
 }
 
-inline std::string text(const rust::String &text) { return std::string(text.data(), text.size()); }
+inline std::string to_std(const rust::String &text) { return std::string(text.data(), text.size()); }
 
 template <typename T>
 rust::Slice<T> slice(View<T> view) {

@@ -65,7 +65,7 @@ public:
     }
     /// By name, as the command line's --potential: "gdml:FILE", "plugin:LIB.so:options", "torchscript:FILE".
     static AnyPotential open(std::string_view spec) {
-        return AnyPotential(detail::call([&] { return bridge::potential_open(detail::text(spec)); }));
+        return AnyPotential(detail::call([&] { return bridge::potential_open(detail::to_rust(spec)); }));
     }
 
     /// Energies (B) in kcal/mol and forces (B, n, 3) in kcal/mol/angstrom of positions (B, n, 3) in angstrom.
@@ -81,12 +81,12 @@ public:
 
     /// Name, identity and, for a fitted one, the report of the fit, as JSON.
     std::string info() const {
-        return detail::text(detail::call([&] { return bridge::potential_info(*handle_); }));
+        return detail::to_std(detail::call([&] { return bridge::potential_info(*handle_); }));
     }
 
     /// Writes a fitted force field in sGDML's file layout; Status::unsupported for other potentials.
     void save(std::string_view path) const {
-        detail::call([&] { bridge::potential_save(*handle_, detail::text(path)); });
+        detail::call([&] { bridge::potential_save(*handle_, detail::to_rust(path)); });
     }
 
     // For the library's own classes.

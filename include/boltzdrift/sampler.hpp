@@ -42,11 +42,11 @@ struct Refined {
 class Sampler {
 public:
     static Sampler load(std::string_view path) {
-        return Sampler(detail::call([&] { return bridge::sampler_load(detail::text(path)); }));
+        return Sampler(detail::call([&] { return bridge::sampler_load(detail::to_rust(path)); }));
     }
     /// Writes the sampler, through a temporary file.
     void save(std::string_view path) const {
-        detail::call([&] { bridge::sampler_save(*box_, detail::text(path)); });
+        detail::call([&] { bridge::sampler_save(*box_, detail::to_rust(path)); });
     }
 
     /// Number of atoms n.
@@ -74,7 +74,7 @@ public:
     }
     /// All it says of itself, as JSON: species, bonds, symmetry, settings, figures, calibration.
     std::string info() const {
-        return detail::text(detail::call([&] { return bridge::sampler_info(*box_); }));
+        return detail::to_std(detail::call([&] { return bridge::sampler_info(*box_); }));
     }
 
     /// Positions (count, n, 3) in angstrom, the center of mass at the origin.
@@ -96,10 +96,10 @@ public:
         detail::Ear ear(listener);
         const auto heard = ear.bridge();
         Refined out{std::vector<double>(room(samples.count)), std::vector<double>(samples.count), {}};
-        out.report = detail::text(detail::call(
+        out.report = detail::to_std(detail::call(
             [&] {
                 return bridge::sampler_refined(*box_, potential.handle(), range(samples),
-                                               detail::text(settings.json()), heard,
+                                               detail::to_rust(settings.json()), heard,
                                                rust::Slice<double>(out.positions.data(), out.positions.size()),
                                                rust::Slice<double>(out.energies.data(), out.energies.size()));
             },
@@ -163,7 +163,7 @@ inline Sampler train(const Dataset &dataset, const Settings &settings = {}, cons
     detail::Ear ear(listener);
     const auto heard = ear.bridge();
     return Sampler(
-        detail::call([&] { return bridge::train(dataset.box(), detail::text(settings.json()), heard); }, ear));
+        detail::call([&] { return bridge::train(dataset.box(), detail::to_rust(settings.json()), heard); }, ear));
 }
 
 /// Maxwell velocities (count, n, 3) in angstrom/fs for masses (n) in amu of the caller's own.

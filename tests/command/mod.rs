@@ -76,7 +76,7 @@ pub fn compile(folder: &Path, compiler: &str, standard: &str, source: &Path, nam
         .arg(format!("-L{}", library.display()))
         .arg("-lboltzdrift")
         .arg(format!("-Wl,-rpath,{}", library.display()))
-        .arg("-o")
+        .args(["-g", "-pthread", "-lm", "-o"])
         .arg(&out)
         .output()
         .unwrap();
