@@ -75,7 +75,7 @@ void refuse_other_forces(LAMMPS_NS::LAMMPS *lmp)
   for (auto *fix : lmp->modify->get_fix_list()) {
     const std::string style = fix->style;
     // Noise and friction, or forces of no energy that LAMMPS knows for sure: not what a Metropolis step can weigh.
-    if (!(fix->setmask() & LAMMPS_NS::FixConst::POST_FORCE)) continue;
+    if (!(lmp->modify->get_fix_mask(fix) & LAMMPS_NS::FixConst::POST_FORCE)) continue;
     throw Problem("refine weighs states by the energy of the pair, bond and kspace styles, and fix " + std::string(fix->id) +
                   " (" + style + ") adds forces to theirs: define it after seeding, or leave refine out");
   }
