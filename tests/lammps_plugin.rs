@@ -263,17 +263,14 @@ fn every_misuse_is_an_error_of_lammps() {
             "the box is too small: 3 angstrom wide along x",
         ),
         (
-            format!(
-                "change_box all boundary f p p x final 0.35 20\n{}",
-                seed("all seed 1 orient random")
-            ),
+            format!("change_box all boundary f p p x final 0.35 20\n{}", seed("all seed 1 orient random")),
             "outside the fixed boundary",
         ),
         (
             format!("create_atoms 1 single 9 9 9\n{}", seed("all seed 1 refine 1")),
             "refine is for a molecule alone",
         ),
-        (format!("delete_bonds all bond 1 remove\n{}", seed("all seed 1")), "the sampler's is"),
+        (format!("delete_bonds two bond 1 remove\n{}", seed("all seed 1")), "the sampler's is"),
     ];
     for (line, words) in cases {
         // Ranks must find the same, or one would wait for the other.

@@ -164,8 +164,8 @@ pub fn water(widths: f64) -> Model {
         let (mut up, mut down) = (x, x);
         up[k] += step;
         down[k] -= step;
-        for q in 0..3 {
-            jacobian[q][k] = (internal(&up)[q] - internal(&down)[q]) / (2.0 * step);
+        for (row, (a, b)) in jacobian.iter_mut().zip(internal(&up).into_iter().zip(internal(&down))) {
+            row[k] = (a - b) / (2.0 * step);
         }
     }
     // Least displacements for given internal coordinates: B^T (B B^T)^-1.
