@@ -347,6 +347,24 @@ fn the_examples_run_with_the_molecule_they_are_about() {
     let replicas =
         [1, 2].map(|k| std::fs::read_to_string(bench.path(&format!("replica.{k}.lammpstrj"))).unwrap());
     assert_ne!(replicas[0], replicas[1]);
+    // LAMMPS labels frames of another program: forces of a molecule in vacuum sum to nothing.
+    words.extend(["-var", "frames", "replica.1.lammpstrj", "-var", "out", "labelled"]);
+    let (success, log) = bench.start(1, &inputs.join("label.in"), &words);
+    assert!(success, "{log}");
+    let text = std::fs::read_to_string(bench.path("labelled")).unwrap();
+    let forces: Vec<Vec<f64>> = text
+        .lines()
+        .filter_map(|line| {
+            line.split_whitespace().skip(5).map(|word| word.parse().ok()).collect::<Option<Vec<f64>>>()
+        })
+        .filter(|row| row.len() == 3)
+        .collect();
+    assert_eq!(forces.len(), 9, "{text}");
+    for k in 0..3 {
+        let (sum, most) =
+            forces.iter().fold((0.0, 0.0_f64), |(sum, most), f| (sum + f[k], most.max(f[k].abs())));
+        assert!(f64::abs(sum) < 1e-6 * most && most > 0.1, "{forces:?}");
+    }
 }
 
 #[test]
