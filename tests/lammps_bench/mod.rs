@@ -1,4 +1,6 @@
 //! A real LAMMPS with the plug-in, and molecules whose statistics are known exactly.
+// Each test takes what it needs.
+#![allow(dead_code)]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,6 +68,16 @@ fn plugin() -> Option<PathBuf> {
             Some(build.join("boltzdriftplugin.so"))
         })
         .clone()
+}
+
+/// The degrees of freedom of a molecule alone, and its integrator.
+pub const ALONE: &str = "compute_modify thermo_temp extra/dof 6\nfix move all nve\n";
+
+/// A bench with water.data: side^3 molecules in a box of edge `edge`, tilted by `tilt`.
+pub fn bench_with(side: usize, edge: f64, tilt: f64) -> Option<Bench> {
+    let bench = Bench::new()?;
+    std::fs::write(bench.path("water.data"), box_of_water(side, edge, tilt, (1.0, 1.0))).unwrap();
+    Some(bench)
 }
 
 impl Bench {
