@@ -25,7 +25,7 @@ lammps-plugin: build ## the plug-in for LAMMPS, target/lammps-plugin/boltzdriftp
 	cmake -S cpp/lammps -B target/lammps-plugin -DLAMMPS_DIR="$$(realpath -m "$$lammps")" \
 		-DMPI_INCLUDE="$${mpi:+$$(realpath -m "$$mpi")}" -DBOLTZDRIFT_DIR="$(CURDIR)" >target/lammps-plugin.log || \
 		{ cat target/lammps-plugin.log; exit 1; }
-	@cmake --build target/lammps-plugin --parallel 2 && echo 'plugin load $(CURDIR)/target/lammps-plugin/boltzdriftplugin.so'
+	@MAKEFLAGS= cmake --build target/lammps-plugin --parallel 2 && echo 'plugin load $(CURDIR)/target/lammps-plugin/boltzdriftplugin.so'
 
 demo: build ## ethanol from LAMMPS to seeds and back, in demo/
 	@.venv/bin/python examples/lammps/demo.py

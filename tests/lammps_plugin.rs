@@ -219,6 +219,29 @@ fn every_unit_style_gives_the_same_state() {
 }
 
 #[test]
+fn a_molecule_that_was_known_stays_known_when_it_is_hot() {
+    let Some(bench) = Bench::new() else { return };
+    let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lammps");
+    ethanol().save(&bench.path("ethanol.safetensors")).unwrap();
+    let seed = "boltzdrift seed ethanol.safetensors group all seed 1";
+    // The oxygen and its hydrogen swing about the carbon they are on: C-C-O opens from 109 to 147 degrees, O-C-H close.
+    let input = format!(
+        "plugin load ${{plugin}}\nunits real\natom_style charge\nboundary f f f\nread_data {}\npair_style zero 5.0\n\
+         pair_coeff * *\ngroup end id 3 9\n{seed}\n\
+         displace_atoms end rotate 0.0 0.56 0.0 0 0 1 38\nwrite_dump all custom hot id x y z modify sort id\n{seed}",
+        inputs.join("ethanol.data").display()
+    );
+    let log = bench.good(1, &input);
+    assert_eq!(log.matches("1 molecule C2H6O").count(), 2, "{log}");
+    let x: Vec<[f64; 3]> = bench.dump("hot").iter().map(|row| [row[1], row[2], row[3]]).collect();
+    let arm = |k: usize| [0, 1, 2].map(|c| x[k][c] - x[0][c]);
+    let dot = |a: [f64; 3], b: [f64; 3]| (0..3).map(|c| a[c] * b[c]).sum::<f64>();
+    let angle =
+        (dot(arm(1), arm(2)) / (dot(arm(1), arm(1)) * dot(arm(2), arm(2))).sqrt()).acos().to_degrees();
+    assert!(angle > 137.0, "the test opens the angle to {angle} only");
+}
+
+#[test]
 fn the_examples_run_with_the_molecule_they_are_about() {
     let Some(bench) = Bench::new() else { return };
     let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lammps");

@@ -3,6 +3,7 @@
 
 #include "problem.h"
 
+#include <algorithm>
 #include <filesystem>
 
 namespace boltzdrift_lammps {
@@ -17,6 +18,12 @@ Model::Model(const std::string &path)
     masses.resize(count);
     check(bzd_sampler_species(handle, species.data(), count));
     check(bzd_sampler_masses(handle, masses.data(), count));
+    size_t pairs = 0;
+    check(bzd_sampler_bonds(handle, &pairs, nullptr, 0));
+    std::vector<int32_t> ends(2 * pairs);
+    if (pairs > 0) check(bzd_sampler_bonds(handle, &pairs, ends.data(), ends.size()));
+    for (size_t k = 0; k < pairs; ++k) bonds.push_back(std::minmax({ends[2 * k], ends[2 * k + 1]}));
+    std::sort(bonds.begin(), bonds.end());
     double temperature = 0.0;
     const bzd_status_t status = bzd_sampler_temperature(handle, &temperature);
     if (status == BZD_OK)

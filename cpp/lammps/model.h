@@ -9,9 +9,11 @@
 
 #include <mpi.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace boltzdrift_lammps {
@@ -33,7 +35,12 @@ class Model {
   std::vector<int32_t> species;      // atomic numbers
   std::vector<double> masses;        // amu
   std::optional<double> kelvin;      // what the sampler was trained for, where it says so
-  std::string info;                  // all it says of itself
+  std::vector<std::pair<int32_t, int32_t>> bonds;    // (i, j), i < j, ascending
+  std::string info;                                  // all it says of itself
+
+  /* Orders of the molecules that have been matched, by the ids of their atoms. A molecule that is too hot for its
+   * geometry to be told stays what it was as long as its bonds do. */
+  mutable std::map<std::vector<int64_t>, std::vector<int32_t>> orders;
 
  private:
   bzd_sampler_t *handle = nullptr;

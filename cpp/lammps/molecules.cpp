@@ -161,6 +161,35 @@ std::string name_of(const Atoms &atoms, const std::vector<size_t> &members)
                              : "the molecule of atom " + lowest;
 }
 
+// Pairs of atoms of a molecule (n, 3), angstrom, that the library would call bonded.
+std::vector<int32_t> bonds_by_distance(const std::vector<int32_t> &species, const std::vector<double> &angstrom)
+{
+  std::vector<int32_t> pairs;
+  for (size_t i = 0; i < species.size(); ++i)
+    for (size_t j = i + 1; j < species.size(); ++j) {
+      double squared = 0.0;
+      for (size_t k = 0; k < 3; ++k) squared += std::pow(angstrom[3 * i + k] - angstrom[3 * j + k], 2);
+      const double reach = BOND_FACTOR * (covalent_radius(species[i]) + covalent_radius(species[j]));
+      if (squared < reach * reach) pairs.insert(pairs.end(), {static_cast<int32_t>(i), static_cast<int32_t>(j)});
+    }
+  return pairs;
+}
+
+// Whether these species and bonds are the sampler's in this order.
+bool fits(const std::vector<int32_t> &species, const std::vector<int32_t> &pairs, const std::vector<int32_t> &order,
+          const Model &model)
+{
+  for (size_t i = 0; i < order.size(); ++i)
+    if (species[static_cast<size_t>(order[i])] != model.species[i]) return false;
+  std::vector<int32_t> place(order.size());
+  for (size_t i = 0; i < order.size(); ++i) place[static_cast<size_t>(order[i])] = static_cast<int32_t>(i);
+  std::vector<std::pair<int32_t, int32_t>> mapped;
+  for (size_t k = 0; k + 1 < pairs.size(); k += 2)
+    mapped.push_back(std::minmax({place[static_cast<size_t>(pairs[k])], place[static_cast<size_t>(pairs[k + 1])]}));
+  std::sort(mapped.begin(), mapped.end());
+  return mapped == model.bonds;
+}
+
 // Throws Problem where the molecule is not the sampler's: why.
 Molecule matched(const Atoms &atoms, const Geometry &geometry, const std::vector<size_t> &members,
                  const std::vector<int32_t> &species, const std::vector<int32_t> *bonds, const Model &model,
@@ -168,9 +197,21 @@ Molecule matched(const Atoms &atoms, const Geometry &geometry, const std::vector
 {
   auto whole = make_whole(atoms, geometry, members);
   for (double &value : whole) value *= units.length;
+  std::vector<int64_t> ids;
+  for (const size_t i : members) ids.push_back(atoms.tag[i]);
   std::vector<int32_t> order(members.size());
-  check(bzd_sampler_match(model.sampler(), members.size(), species.data(), whole.data(), bonds ? bonds->size() / 2 : 0,
-                          bonds ? bonds->data() : nullptr, order.data(), order.size()));
+  const bzd_status_t status =
+      bzd_sampler_match(model.sampler(), members.size(), species.data(), whole.data(), bonds ? bonds->size() / 2 : 0,
+                        bonds ? bonds->data() : nullptr, order.data(), order.size());
+  const auto known = model.orders.find(ids);
+  if (status == BZD_OK) {
+    model.orders[ids] = order;
+  } else {
+    const std::string why = bzd_last_error();
+    const auto found = bonds ? *bonds : bonds_by_distance(species, whole);
+    if (known == model.orders.end() || !fits(species, found, known->second, model)) throw Problem(why);
+    order = known->second;
+  }
   Molecule molecule;
   for (const int32_t number : order) {
     const auto at = static_cast<size_t>(number);
