@@ -4,20 +4,29 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo install test acceptance lint clean
+.PHONY: help setup build demo install lammps-plugin test acceptance lint clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo '  PYTHON=/path/to/python3    the Python to use, 3.11 or newer'
 	@echo '  LIBTORCH=/path/to/libtorch a libtorch of your own instead of the downloaded one'
 	@echo '  PREFIX=/path/to/prefix     where make install puts the library'
+	@echo '  LAMMPS_DIR=FOLDER          the LAMMPS that lammps-plugin is for, MPI_INCLUDE=FOLDER its mpi.h'
 
 setup: ## install what is missing: system packages, .venv, libtorch
 	@.ci/setup.sh
 
 build: setup ## build the library and the command line, target/release/boltzdrift
 	cargo build --release --locked
+
+lammps-plugin: build ## the plug-in for LAMMPS, target/lammps-plugin/boltzdriftplugin.so
+	@lammps="$(LAMMPS_DIR)"; mpi="$(MPI_INCLUDE)"; \
+	if [ -z "$$lammps" ]; then lammps=$$(echo .venv/lib/python3*/site-packages/lammps); mpi=$${mpi:-.venv/include}; fi; \
+	cmake -S cpp/lammps -B target/lammps-plugin -DLAMMPS_DIR="$$(realpath -m "$$lammps")" \
+		-DMPI_INCLUDE="$${mpi:+$$(realpath -m "$$mpi")}" -DBOLTZDRIFT_DIR="$(CURDIR)" >target/lammps-plugin.log || \
+		{ cat target/lammps-plugin.log; exit 1; }
+	@MAKEFLAGS= cmake --build target/lammps-plugin --parallel 2 && echo 'plugin load $(CURDIR)/target/lammps-plugin/boltzdriftplugin.so'
 
 demo: build ## ethanol from LAMMPS to seeds and back, in demo/
 	@.venv/bin/python examples/lammps/demo.py
