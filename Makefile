@@ -4,13 +4,15 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo test acceptance lint clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural test acceptance acceptance-ase lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo '  PYTHON=/path/to/python3    the Python to use, 3.11 or newer'
 	@echo '  LIBTORCH=/path/to/libtorch a libtorch of your own instead of the downloaded one'
+	@echo '  PREFIX=/path/to/prefix     where make install puts the library'
+	@echo '  LAMMPS_DIR=FOLDER          the LAMMPS that lammps-plugin is for, MPI_INCLUDE=FOLDER its mpi.h'
 
 setup: ## install what is missing: system packages, .venv, libtorch
 	@.ci/setup.sh
@@ -18,11 +20,18 @@ setup: ## install what is missing: system packages, .venv, libtorch
 build: setup ## build the library and the command line, target/release/boltzdrift
 	cargo build --release --locked
 
+lammps-plugin: build ## the plug-in for LAMMPS, target/lammps-plugin/boltzdriftplugin.so
+	@lammps="$(LAMMPS_DIR)"; mpi="$(MPI_INCLUDE)"; \
+	if [ -z "$$lammps" ]; then lammps=$$(echo .venv/lib/python3*/site-packages/lammps); mpi=$${mpi:-.venv/include}; fi; \
+	cmake -S cpp/lammps -B target/lammps-plugin -DLAMMPS_DIR="$$(realpath -m "$$lammps")" \
+		-DMPI_INCLUDE="$${mpi:+$$(realpath -m "$$mpi")}" -DBOLTZDRIFT_DIR="$(CURDIR)" >target/lammps-plugin.log || \
+		{ cat target/lammps-plugin.log; exit 1; }
+	@MAKEFLAGS= cmake --build target/lammps-plugin --parallel 2 && echo 'plugin load $(CURDIR)/target/lammps-plugin/boltzdriftplugin.so'
+
 # The wheels are for the Python of .venv and later ones, on this machine's glibc and newer ones.
-.PHONY: wheel wheel-training neural acceptance-ase
 wheel: setup ## the Python wheel with the sampler-only library inside, in dist/
-	cargo build --release --locked --no-default-features --target-dir target/wheel
-	.venv/bin/python python/make_wheel.py --library target/wheel/release/libboltzdrift.so
+	cargo build --release --locked --no-default-features --target-dir target/sampler
+	.venv/bin/python python/make_wheel.py --library target/sampler/release/libboltzdrift.so
 
 wheel-training: build ## the wheel that adds fitting and training to it, in dist/
 	.venv/bin/python python/make_wheel.py --training --library target/release/libboltzdrift.so
@@ -32,6 +41,13 @@ neural: setup ## SevenNet and a torch that Python can import (5 GB), in .venv-ne
 
 demo: build ## ethanol from LAMMPS to seeds and back, in demo/
 	@.venv/bin/python examples/lammps/demo.py
+
+install: setup ## libraries, headers, CMake package and pkg-config files into PREFIX
+	@[ -n "$(PREFIX)" ] || { echo 'make install needs PREFIX=FOLDER, for example PREFIX=$$HOME/.local' >&2; exit 2; }
+	cmake -S cpp -B target/cmake -DBOLTZDRIFT_SAMPLER=ON -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_INSTALL_PREFIX='$(PREFIX)' -DCMAKE_INSTALL_LIBDIR=lib
+	cmake --build target/cmake
+	cmake --install target/cmake
 
 test: setup ## every check: lint, Rust tests of both builds, tests with a real LAMMPS
 	@.ci/test.sh

@@ -1,15 +1,13 @@
 #!/usr/bin/env bash
-# Packs the sampler-only library that was built last into a wheel, and runs its tests in empty virtual environments: with
+# Packs the sampler-only library into a wheel, and runs its tests in empty virtual environments: with
 # NumPy alone, then with ASE and matplotlib.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cargo build --release --locked --no-default-features
-.venv/bin/python python/make_wheel.py --library "${CARGO_TARGET_DIR:-target}/release/libboltzdrift.so" --out "$work"
-# The build with training is what everything else here uses.
-cargo build --release --locked
+cargo build --release --locked --no-default-features --target-dir target/sampler
+.venv/bin/python python/make_wheel.py --library target/sampler/release/libboltzdrift.so --out "$work"
 
 wheel=$(echo "$work"/*.whl)
 "$(readlink -f .venv/bin/python)" -m venv "$work/venv"
