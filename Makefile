@@ -4,13 +4,14 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build lammps-plugin demo test acceptance lint clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural test acceptance acceptance-ase lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 	@echo
 	@echo '  PYTHON=/path/to/python3    the Python to use, 3.11 or newer'
 	@echo '  LIBTORCH=/path/to/libtorch a libtorch of your own instead of the downloaded one'
+	@echo '  PREFIX=/path/to/prefix     where make install puts the library'
 	@echo '  LAMMPS_DIR=FOLDER          the LAMMPS that lammps-plugin is for, MPI_INCLUDE=FOLDER its mpi.h'
 
 setup: ## install what is missing: system packages, .venv, libtorch
@@ -27,8 +28,26 @@ lammps-plugin: build ## the plug-in for LAMMPS, target/lammps-plugin/boltzdriftp
 		{ cat target/lammps-plugin.log; exit 1; }
 	@MAKEFLAGS= cmake --build target/lammps-plugin --parallel 2 && echo 'plugin load $(CURDIR)/target/lammps-plugin/boltzdriftplugin.so'
 
+# The wheels are for the Python of .venv and later ones, on this machine's glibc and newer ones.
+wheel: setup ## the Python wheel with the sampler-only library inside, in dist/
+	cargo build --release --locked --no-default-features --target-dir target/sampler
+	.venv/bin/python python/make_wheel.py --library target/sampler/release/libboltzdrift.so
+
+wheel-training: build ## the wheel that adds fitting and training to it, in dist/
+	.venv/bin/python python/make_wheel.py --training --library target/release/libboltzdrift.so
+
+neural: setup ## SevenNet and a torch that Python can import (5 GB), in .venv-neural
+	@.ci/setup.sh neural
+
 demo: build ## ethanol from LAMMPS to seeds and back, in demo/
 	@.venv/bin/python examples/lammps/demo.py
+
+install: setup ## libraries, headers, CMake package and pkg-config files into PREFIX
+	@[ -n "$(PREFIX)" ] || { echo 'make install needs PREFIX=FOLDER, for example PREFIX=$$HOME/.local' >&2; exit 2; }
+	cmake -S cpp -B target/cmake -DBOLTZDRIFT_SAMPLER=ON -DCMAKE_BUILD_TYPE=Release \
+		-DCMAKE_INSTALL_PREFIX='$(PREFIX)' -DCMAKE_INSTALL_LIBDIR=lib
+	cmake --build target/cmake
+	cmake --install target/cmake
 
 test: setup ## every check: lint, Rust tests of both builds, tests with a real LAMMPS
 	@.ci/test.sh
@@ -39,6 +58,10 @@ acceptance: build ## train on MD17 frames in DATA=FOLDER and hold the figures ag
 	.venv/bin/python tests/acceptance/md17.py $(DATA) --molecule aspirin
 	.venv/bin/python tests/acceptance/calibrated.py $(DATA)
 
+acceptance-ase: build ## xTB ethanol and ethanethiol: train, refine, and hold ASE's and physical_validation's checks
+	PYTHONPATH=python OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
+		.venv/bin/python tests/acceptance/ase_xtb.py --out target/acceptance
+
 lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
@@ -46,6 +69,7 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 	RUSTDOCFLAGS='-D warnings' cargo doc --release --locked --no-deps -q
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format -q --check .
+	.venv/bin/mypy --config-file python/pyproject.toml python/boltzdrift
 	.venv/bin/shellcheck .ci/run .ci/*.sh
 
 clean: ## delete what was built; .venv and demo/ stay

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build, the demo and the tests need: system packages, .venv, libtorch.
-# Does nothing, and says nothing, when all is there.
+# Does nothing, and says nothing, when all is there. With the argument `neural`, also .venv-neural.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -119,11 +119,12 @@ stamped() { # stamped NAME FILE ARG...: pip installs FILE unless it already has
     wanted="$("$venv/bin/python" --version) $1 $(cat "$2")"
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     rm -f "$venv"/."${1%%-*}"*.stamp
-    say "installing $(basename "$2" .txt) into .venv"
+    say "installing $(basename "$2" .txt) into $(basename "$venv")"
     pip "${@:3}" -r "$2" || die "pip could not install $2 (see above)"
     printf '%s\n' "$wanted" >"$stamp"
 }
 stamped tools .ci/requirements.txt
+stamped python .ci/requirements-python.txt
 case $variant in
 cpu) stamped libtorch-cpu .ci/libtorch-cpu.txt --no-deps ;;
 cuda) stamped libtorch-cuda .ci/libtorch-cuda.txt ;;
@@ -136,4 +137,11 @@ if [ "$variant" != user ]; then
         ln -sfn "${site#"$venv"/}/torch" "$venv/libtorch"
     [ -e "$venv/libtorch/lib/libtorch_cpu.so" ] ||
         die "the torch wheel in .venv holds no lib/libtorch_cpu.so: delete .venv and run make setup again"
+fi
+
+# --- .venv-neural: SevenNet, for the tests and examples that use a neural potential ----------------
+if [ "${1:-}" = neural ]; then
+    venv=$root/.venv-neural
+    "$venv/bin/python" -c 'import pip' 2>/dev/null || "$python" -m venv --clear "$venv"
+    stamped neural .ci/requirements-neural.txt
 fi

@@ -20,7 +20,23 @@ stage() { # stage NAME COMMAND...
 
 stage lint make --no-print-directory lint
 stage 'tests, training included' cargo test --release --locked
-stage 'tests, sampler only' cargo test --release --locked --no-default-features
+# In a folder of its own: the two libraries have one name.
+stage 'tests, sampler only' cargo test --release --locked --no-default-features --target-dir target/sampler
+export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+python_tests() {
+    cargo build --release --locked &&
+        PYTHONPATH=python .venv/bin/python -m pytest -q -p no:cacheprovider tests/python
+}
+neural_tests() {
+    PYTHONPATH=python .venv-neural/bin/python -m pytest -q -p no:cacheprovider tests/python/test_sevennet.py
+}
+stage Python python_tests
+if [ -x .venv-neural/bin/python ]; then
+    stage 'Python, SevenNet' neural_tests
+else
+    printf '\n=== Python, SevenNet: skipped, make neural installs it\n'
+fi
+stage wheel .ci/wheel.sh
 
 printf '\n'
 [ ${#failed[@]} -eq 0 ] || printf 'failed: %s\n' "${failed[@]}"

@@ -132,7 +132,7 @@ fn first_samples_are_there_soon() {
     times.sort_by(f64::total_cmp);
     println!("100 ethanol samples after {:.1} ms (best of 12), {:.1} ms (median)", times[0], times[6]);
     // The full library loads libtorch first. The best: other programs run beside this one.
-    let limit = if cfg!(feature = "train") { 1000.0 } else { 50.0 };
+    let limit = if cfg!(feature = "train") { 10_000.0 } else { 50.0 };
     assert!(times[0] < limit, "{times:?}");
 }
 

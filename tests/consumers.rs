@@ -215,6 +215,53 @@ fn pkg_config_knows_the_installed_library() {
     }
 }
 
+/// docs/linking.md shows the programs as they are; in C and in C++ they print the same.
+#[test]
+fn the_documentations_programs_are_these() {
+    let page = std::fs::read_to_string(format!("{ROOT}/docs/linking.md")).unwrap();
+    for source in ["examples/c/seed.c", "examples/cpp/seed.cpp"] {
+        let text = std::fs::read_to_string(format!("{ROOT}/{source}")).unwrap();
+        assert!(page.contains(&text), "docs/linking.md does not show {source} as it is");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("water.safetensors");
+    untrained::water(0.03).save(&model).unwrap();
+    let programs =
+        [("boltzdrift::boltzdrift", "examples/c/seed.c"), ("boltzdrift::cxx", "examples/cpp/seed.cpp")];
+    let project = project(folder.path(), "find_package(boltzdrift REQUIRED)", &programs);
+    let build = cmake(folder.path(), &project, &[format!("-DCMAKE_PREFIX_PATH={}", prefix().display())]);
+    let said = programs.map(|(target, _)| {
+        good(Command::new(build.join(program_of(target))).arg(&model).args(["20", "300"]))
+    });
+    assert_eq!(said[0], said[1]);
+    assert_eq!(said[0].lines().count(), 20 * 5);
+}
+
+/// A program that uses libtorch and OpenBLAS itself.
+#[cfg(feature = "train")]
+#[test]
+fn it_works_beside_libtorch_and_openblas() {
+    let Ok(torch) = std::env::var("LIBTORCH") else {
+        println!("skipped: LIBTORCH is not set, so the headers of libtorch are unknown");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("beside");
+    let library = prefix().join("lib").display().to_string();
+    good(
+        Command::new("c++")
+            .args(["-std=c++17", "-O1", "-Wall", "-Werror"])
+            .arg(format!("{ROOT}/tests/cpp/beside.cpp"))
+            .args([format!("-I{}", prefix().join("include").display()), format!("-L{library}")])
+            .args(["-isystem", &format!("{torch}/include"), &format!("-L{torch}/lib")])
+            .args(["-I/usr/include/openblas", "-lboltzdrift", "-ltorch_cpu", "-lc10", "-lopenblas"])
+            .args([format!("-Wl,-rpath,{library}"), format!("-Wl,-rpath,{torch}/lib")])
+            .arg("-o")
+            .arg(&program),
+    );
+    assert_eq!(good(Command::new(program).arg(folder.path().join("own.safetensors"))), "ok\n");
+}
+
 #[test]
 fn the_md_driver_trains_seeds_and_releases() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,25 +277,29 @@ fn the_md_driver_trains_seeds_and_releases() {
         assert!(String::from_utf8_lossy(&done.stderr).contains("only samples"), "{done:?}");
         return;
     }
-    // Too few steps for a good sampler: refinement makes up for some of it.
-    good(Command::new(&driver).arg("train").arg(&model).args(["--steps", "1500"]));
+    // Too few steps for a good sampler: refinement makes up for it.
+    good(Command::new(&driver).arg("train").arg(&model).args(["--steps", "1000"]));
     assert_eq!(Sampler::load(&model).unwrap().record().species, [6, 6, 8, 1, 1, 1, 1, 1, 1]);
     let said = good(Command::new(&driver).arg("run").arg(&model).args(["--replicas", "200"]));
     assert!(said.contains("kinetic temperature"), "{said}");
-    good(Command::new(&driver).arg("release").arg(&model).args(["--replicas", "1000", "--csv"]).arg(&csv));
+    let replicas = 400.0;
+    let few = ["--replicas", "400", "--states", "4000", "--csv"];
+    good(Command::new(&driver).arg("release").arg(&model).args(few).arg(&csv));
     let text = std::fs::read_to_string(&csv).unwrap();
     let rows: Vec<Vec<f64>> =
         text.lines().skip(1).map(|line| line.split(',').map(|x| x.parse().unwrap()).collect()).collect();
     assert_eq!(rows.len(), 101);
-    let (kt, modes) = (0.001987204 * 300.0, 21.0);
+    // 21 modes with kT/2 each: one standard error.
+    let kt = 0.001987204 * 300.0;
+    let error = kt * f64::sqrt(21.0 / 2.0 / replicas);
     for row in &rows {
-        let (wanted, seeds, frames, minimized) = (row[1], row[3], row[7], row[9]);
-        // One standard error is kT sqrt(21/2/1000) = 0.06 kcal/mol.
-        let error = kt * f64::sqrt(modes / 2.0 / 1000.0);
+        let (fs, wanted, seeds, frames, minimized) = (row[0], row[1], row[3], row[7], row[9]);
         assert!((frames - wanted).abs() < 5.0 * error, "{row:?}");
         assert!((seeds - wanted).abs() < 6.0 * error, "{row:?}");
-        // Half of the heat of a start without potential energy goes there: it ends about 21/4 kT too low.
-        assert!(minimized < wanted - 3.0 * kt, "{row:?}");
+        // Without potential energy at the start, half of the kinetic energy goes there: 21/4 kT are missing in the end.
+        if fs == 0.0 || fs > 300.0 {
+            assert!(minimized < wanted - 3.0 * kt, "{row:?}");
+        }
     }
 }
 

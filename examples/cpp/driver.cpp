@@ -2,14 +2,15 @@
 //
 //   driver train MODEL [--steps N]        runs MD, equilibrates and trains through its own potential, without a file but MODEL
 //   driver run MODEL [--replicas N]       Langevin dynamics that starts equilibrated, beside one that starts minimized
-//   driver release MODEL [--replicas N] [--csv FILE]
-//                                         constant energy from seeds, minimized starts and frames of a long run: the mean
-//                                         potential energy from step 0 on
+//   driver release MODEL [--replicas N] [--states N] [--csv FILE]
+//                                         constant energy from seeds, minimized starts and frames of a long run of that
+//                                         many states: the mean potential energy from step 0 on
 //
 // All take --kelvin T (300) and --seed S (1).
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dynamics.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -156,7 +157,7 @@ int release(const Options &options) {
     const std::size_t replicas = options.count("--replicas", 4000);
     Ethanol potential;
     const auto sampler = boltzdrift::Sampler::load(options.model);
-    const auto run = long_run(potential, options, 50, std::max<std::size_t>(replicas, 10000));
+    const auto run = long_run(potential, options, 50, std::max(replicas, options.count("--states", 10000)));
     const Mean wanted = mean(run.energies);
     const std::uint64_t seed = options.count("--seed", 1);
     std::vector<double> frames(run.positions.end() - static_cast<std::ptrdiff_t>(replicas * 3 * Ethanol::atoms),
@@ -221,7 +222,7 @@ int main(int argc, char **argv) {
             if (options.command == "run") return run(options);
             if (options.command == "release") return release(options);
         }
-        std::fprintf(stderr, "usage: driver train|run|release MODEL [--replicas N] [--steps N] [--kelvin T] [--seed S] [--csv FILE]\n");
+        std::fprintf(stderr, "usage: driver train|run|release MODEL [--replicas N] [--states N] [--steps N] [--kelvin T] [--seed S] [--csv FILE]\n");
         return 2;
     } catch (const std::exception &error) {
         std::fprintf(stderr, "driver: %s\n", error.what());

@@ -110,5 +110,5 @@ double Replicas::temperature() const {
     for (std::size_t i = 0; i < v_.size(); i++) {
         kinetic += 0.5 * Ethanol::masses[i / 3 % Ethanol::atoms] * v_[i] * v_[i] / to_acceleration;
     }
-    return 2.0 * kinetic / (static_cast<double>(size() * (each_replica - 3)) * boltzmann);
+    return 2.0 * kinetic / (static_cast<double>(size() * each_replica) * boltzmann);
 }

@@ -34,7 +34,7 @@ public:
     void langevin(std::size_t steps, double dt, double friction, double kelvin);
     /// Downhill to a minimum.
     void minimize(std::size_t steps);
-    /// Kinetic temperature of all replicas, over 3n - 3 degrees of freedom each.
+    /// Kinetic temperature of all replicas, over 3n degrees of freedom each: Langevin dynamics moves the center of mass too.
     double temperature() const;
 
 private:

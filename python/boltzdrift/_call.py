@@ -1,0 +1,75 @@
+"""One way into the library: calls, statuses, strings."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+from typing import Any, Protocol
+
+from . import _interrupt, _library
+from .errors import BY_STATUS, BoltzdriftError, InternalError, PotentialError
+
+_POTENTIAL = 5
+
+
+class Keeper(Protocol):
+    """A Python function that C calls, and that keeps the exception it ended with."""
+
+    def take(self) -> BaseException | None:
+        """The exception since the last call, once."""
+
+
+def _error(status: int) -> BoltzdriftError:
+    message = bytes(_library.LIBRARY.bzd_last_error() or b"").decode(errors="replace")
+    if status == _POTENTIAL:
+        return PotentialError(message, int(_library.LIBRARY.bzd_last_potential_status()))
+    return BY_STATUS.get(status, InternalError)(message)
+
+
+def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
+    """Calls a function of the library without the GIL.
+
+    An exception that one of the `keepers` was left with comes out as itself, with the library's message as a
+    note; any other failure as the exception of its status.
+    """
+    _library.check_process()
+    for keeper in keepers:
+        keeper.take()
+    with _interrupt.deferred():
+        status = getattr(_library.LIBRARY, name)(*arguments)
+        failure = _error(status) if status != 0 else None
+    for keeper in keepers:
+        kept = keeper.take()
+        # A potential may fail for a trial state that the library then rejects; an interrupt is never
+        # swallowed.
+        if kept is not None and (failure is not None or not isinstance(kept, Exception)):
+            if isinstance(failure, PotentialError):
+                kept.add_note(str(failure))
+            raise kept
+    if failure is not None:
+        raise failure
+
+
+class Text:
+    """A place for a string of the library, which is freed whatever happens."""
+
+    def __init__(self) -> None:
+        self._pointer = ctypes.c_void_p()
+
+    @property
+    def place(self) -> Any:
+        """Where the library puts the string."""
+        return ctypes.byref(self._pointer)
+
+    def json(self) -> dict[str, Any]:
+        """The string as JSON."""
+        if not self._pointer:
+            raise InternalError("the library gave no text")
+        found = json.loads(ctypes.string_at(self._pointer.value or 0).decode())
+        if not isinstance(found, dict):
+            raise InternalError("the library gave no JSON object")
+        return found
+
+    def __del__(self) -> None:
+        if self._pointer and not _library.forked():
+            _library.LIBRARY.bzd_string_free(self._pointer)

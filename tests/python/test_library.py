@@ -1,0 +1,172 @@
+"""Finding and loading the library, its prototypes, and processes."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import boltzdrift
+import numpy as np
+import pytest
+from boltzdrift import _library
+
+HEADER = Path(__file__).resolve().parents[2] / "include" / "boltzdrift.h"
+
+
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+def kinds(parameters: str) -> str:
+    """The letters of _library.PROTOTYPES for a list of C parameters."""
+    letters = ""
+    for each in (part.strip() for part in parameters.split(",")):
+        if "bzd_progress_fn" in each:
+            letters += "c"
+        elif "**" in each or re.search(
+            r"(size_t|double|bzd_potential_desc) \*(frames|atoms|count|kelvin|factor|description)\b", each
+        ):
+            letters += "o"
+        elif "char *" in each:
+            letters += "s"
+        elif "*" in each:
+            letters += "p"
+        else:
+            letters += {"size_t": "n", "uint64_t": "u", "int32_t": "i", "double": "d"}[each.split()[0]]
+    return letters
+
+
+@pytest.mark.skipif(not HEADER.exists(), reason="no include/boltzdrift.h beside the tests")
+def test_prototypes_are_those_of_the_header() -> None:
+    """Every function of the header is declared with its own arguments, and no other is."""
+    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
+    declared = dict(re.findall(r"bzd_status_t (bzd_\w+)\(([^;]*?)\);", text, flags=re.S))
+    own = dict(_library.PROTOTYPES)
+    log = own.pop("bzd_set_log")
+    assert len(log) == len(declared.pop("bzd_set_log").split(","))
+    assert own == {name: kinds(" ".join(inside.split())) for name, inside in declared.items()}
+    version = re.search(r"#define BZD_ABI_VERSION (\d+)", text)
+    assert version is not None
+    assert int(version[1]) == _library.ABI_VERSION
+
+
+def test_a_missing_library_is_an_import_error_that_says_what_to_do() -> None:
+    """The variable wins over every other place."""
+    done = python("import boltzdrift", BOLTZDRIFT_LIBRARY="/no/such/libboltzdrift.so")
+    assert "ImportError: libboltzdrift.so is not found: looked for /no/such" in done.stderr
+
+
+def test_another_library_is_an_import_error(tmp_path: Path) -> None:
+    """A file that is no library, and a library that is not ours."""
+    path = tmp_path / "libboltzdrift.so"
+    path.write_bytes(b"no library")
+    assert "ImportError: cannot load" in python("import boltzdrift", BOLTZDRIFT_LIBRARY=str(path)).stderr
+    libm = next(Path("/usr/lib").rglob("libm.so.6"), None)
+    if libm is not None:
+        done = python("import boltzdrift", BOLTZDRIFT_LIBRARY=str(libm))
+        assert "is no libboltzdrift" in done.stderr
+
+
+@pytest.mark.skipif(not boltzdrift.can_train(), reason="the sampler-only library has no libtorch")
+def test_a_torch_of_another_version_is_named() -> None:
+    """Two libtorch cannot share a process: the import says so before anything is loaded."""
+    code = (
+        "import sys, types; t = types.ModuleType('torch'); t.__version__ = '{}'; sys.modules['torch'] = t\n"
+    )
+    other = python(code.format("2.4.1+cpu") + "import boltzdrift")
+    assert "torch 2.4.1+cpu is imported in this process" in other.stderr
+    assert "sampler-only" in other.stderr
+    same = python(code.format("2.11.0") + "import boltzdrift; print(boltzdrift.can_train())")
+    assert same.stdout == "True\n", same.stderr
+
+
+@pytest.mark.skipif(not boltzdrift.can_train(), reason="the sampler-only library has no libtorch")
+def test_a_torch_that_could_not_be_imported_later_is_a_warning(tmp_path: Path) -> None:
+    """One that is installed, and not imported yet."""
+    fake = tmp_path / "torch-2.4.1.dist-info"
+    fake.mkdir()
+    (fake / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.4.1\n")
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = python("import boltzdrift; print(boltzdrift.can_train())", PYTHONPATH=path)
+    assert "RuntimeWarning: boltzdrift trains with libtorch 2.11; torch 2.4.1" in done.stderr
+    assert done.stdout == "True\n"
+
+
+@pytest.mark.skipif(not boltzdrift.can_train(), reason="the sampler-only library has no libtorch")
+def test_the_training_package_takes_the_torch_of_its_environment(tmp_path: Path) -> None:
+    """It is preferred, and says what is missing where there is no torch."""
+    package = tmp_path / "boltzdrift_training"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "libboltzdrift.so").symlink_to(_library.PATH)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    code = "import os; os.environ.pop('BOLTZDRIFT_LIBRARY', None)\n"
+    code += "import boltzdrift; print(boltzdrift._library.PATH)"
+    done = python(code, PYTHONPATH=path)
+    try:
+        matching = importlib.metadata.version("torch").startswith("2.11.")
+    except importlib.metadata.PackageNotFoundError:
+        matching = False
+    if matching:
+        assert done.stdout == f"{package / 'libboltzdrift.so'}\n", done.stderr
+    else:
+        assert "ImportError: boltzdrift-training needs the package torch 2.11" in done.stderr
+
+
+def test_a_fork_is_refused_instead_of_waiting_for_ever(sampler: boltzdrift.Sampler) -> None:
+    """The library's threads are gone in a fork; also freeing must not crash there."""
+    sampler.sample(100)
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            sampler.sample(1)
+            said = b"sampled"
+        except BaseException as error:
+            said = type(error).__name__.encode()
+        del sampler
+        os.write(write, said)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(read, 100) == b"ForkError"
+    os.close(read)
+    os.close(write)
+    assert sampler.sample(1).shape == (1, 3, 3)
+
+
+def drawn(sampler: boltzdrift.Sampler, first: int) -> bytes:
+    """What a worker does."""
+    return sampler.sample(10, seed=3, first=first).tobytes()
+
+
+def test_processes_that_are_spawned_draw_parts_of_one_ensemble(sampler: boltzdrift.Sampler) -> None:
+    """A sampler is pickled to them."""
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        parts = pool.starmap(drawn, [(sampler, 0), (sampler, 10)])
+    assert b"".join(parts) == sampler.sample(20, seed=3).tobytes()
+
+
+def test_the_log_is_pythons(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    """A warning of the library reaches logging."""
+    x = np.zeros((2, 3, 3)) + np.array([[0.0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    boltzdrift.set_log_level(4)
+    try:
+        boltzdrift.Dataset.from_arrays([8, 1, 1], x).write(tmp_path / "a.xyz")
+        boltzdrift.Dataset.read(tmp_path / "a.xyz")
+    finally:
+        boltzdrift.set_log_level(2)
+    for level in (-1, 5):
+        with pytest.raises(boltzdrift.InvalidError, match="level"):
+            boltzdrift.set_log_level(level)

@@ -1,0 +1,96 @@
+"""Fit, equilibrate, train, evaluate; and the bars of progress."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import boltzdrift
+import numpy as np
+import pytest
+from boltzdrift import Dataset, Potential, ProgressBar
+from boltzdrift.units import BOLTZMANN
+from conftest import KELVIN, SPECIES, needs_training, springs
+
+SMALL = {"steps": 400, "width": 48, "depth": 2, "noise": 8, "batch": 128, "device": "cpu"}
+
+
+def test_states_of_a_python_potential_are_boltzmanns(data: Dataset, potential: Potential) -> None:
+    """Three springs: three halves of kT, from frames that were far from it."""
+    pool = boltzdrift.equilibrate(data, potential, temperature=KELVIN, frames=4000, effective=2000.0)
+    energies = pool.states.energies
+    assert energies is not None
+    assert energies.mean() / (BOLTZMANN * KELVIN) == pytest.approx(1.5, abs=0.12)
+    assert pool.report["converged"] is True
+    np.testing.assert_allclose(energies, springs(SPECIES, pool.states.positions)[0], rtol=1e-9)
+
+
+def test_settings_are_checked(data: Dataset, potential: Potential) -> None:
+    """By the library, and by Python before it."""
+    with pytest.raises(boltzdrift.InvalidError, match="chains"):
+        boltzdrift.equilibrate(data, potential, temperature=KELVIN, chains=1)
+    with pytest.raises(boltzdrift.InvalidError, match="temperature"):
+        boltzdrift.equilibrate(data, potential, temperature=-1.0)
+    with pytest.raises(TypeError, match="seed must be"):
+        boltzdrift.equilibrate(data, potential, temperature=KELVIN, seed=object())  # type: ignore[arg-type]
+    with pytest.raises(boltzdrift.InvalidError, match="r_hat is nan"):
+        boltzdrift.equilibrate(data, potential, temperature=KELVIN, r_hat=float("nan"))
+
+
+@needs_training
+def test_from_forces_to_a_sampler(data: Dataset, potential: Potential) -> None:
+    """The fit has the forces of the springs; the sampler's samples are states of them; figures come out."""
+    data.label(potential)
+    heard: set[str] = set()
+    field = boltzdrift.fit(
+        data, frames=60, sigma=10.0, ridge=1e-9, progress=lambda progress: heard.add(progress.stage)
+    )
+    forces = springs(SPECIES, data.positions)[1]
+    assert np.abs(field.evaluate(SPECIES, data.positions)[1] - forces).max() < 0.02 * np.abs(forces).max()
+    assert field.info()["fit"]["held_out"]["force_mae"] < 0.01 * np.abs(forces).mean()
+    pool = boltzdrift.equilibrate(data, field, temperature=KELVIN, frames=4000, effective=2000.0)
+    first: list[boltzdrift.Progress] = []
+    sampler = boltzdrift.train(pool.states, temperature=KELVIN, progress=first.append, **SMALL)
+    assert first[-1].done == first[-1].total == 400
+    assert first[-1].value is not None
+    assert heard == {"fitting"}
+    x = sampler.sample(2000)
+    drawn = Dataset.from_arrays(SPECIES, x, energies=springs(SPECIES, x)[0])
+    figures = boltzdrift.evaluate(drawn, pool.states)
+    assert figures["tvd"] < 0.3
+    assert "floor_tvd" in figures
+
+
+@needs_training
+def test_training_stops_when_asked(data: Dataset) -> None:
+    """And unknown settings are refused by the library with their name."""
+    with pytest.raises(boltzdrift.InterruptedWork):
+        boltzdrift.train(data, progress=lambda progress: progress.done < 10, **SMALL)
+    with pytest.raises(boltzdrift.BoltzdriftError, match="sideways"):
+        boltzdrift.train(data, method="sideways")
+    with pytest.raises(boltzdrift.BoltzdriftError, match="cuda:99"):
+        boltzdrift.train(data, **(SMALL | {"device": "cuda:99"}))
+    with pytest.raises(boltzdrift.InvalidError, match="no forces"):
+        boltzdrift.fit(data)
+
+
+@pytest.mark.skipif(boltzdrift.can_train(), reason="the library can train")
+def test_the_sampler_only_library_says_so(data: Dataset, potential: Potential) -> None:
+    """Training and fitting are refused; equilibration is there."""
+    data.label(potential)
+    for stage in (boltzdrift.fit, boltzdrift.train):
+        with pytest.raises(boltzdrift.UnsupportedError, match="only samples"):
+            stage(data)
+
+
+def test_bars_of_tqdm_follow_the_stages(data: Dataset, potential: Potential) -> None:
+    """One bar a stage, to its end."""
+    pytest.importorskip("tqdm")
+    said = io.StringIO()
+    data.label(potential, progress=ProgressBar(file=said, mininterval=0.0))
+    text = said.getvalue()
+    assert "labelling" in text
+    assert re.search(r"400/400", text)
+    data.label(potential, progress=True)
+    with pytest.raises(TypeError, match="progress must be"):
+        data.label(potential, progress=3)  # type: ignore[arg-type]
