@@ -56,7 +56,10 @@ fn every_misuse_is_an_error_of_lammps() {
             format!("create_atoms 1 single 9 9 9\n{}", seed("all seed 1 refine 1")),
             "refine is for a molecule alone",
         ),
-        (format!("delete_bonds two bond 1 remove\n{}", seed("all seed 1")), "the sampler's is"),
+        (
+            format!("delete_bonds two bond 1 remove\n{}", seed("all seed 1")),
+            "it has 1 bonds (0-2), the sampler has 2 bonds (0-1 0-2)",
+        ),
     ];
     for (line, words) in cases {
         // Ranks must find the same, or one would wait for the other.

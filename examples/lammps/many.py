@@ -121,7 +121,7 @@ def main() -> None:
         low, middle, high = np.percentile(np.concatenate(runs) - zero, [5, 50, 95])
 
         print(f"{count} seeds", flush=True)
-        given: dict[str, object] = {"plugin": plugin, "model": model, "count": count}
+        given: dict[str, object] = {"plugin": plugin, "model": model, "count": count, "refine": 0}
         _, only = timed("many_seeds.in", "only", steps=0, out=out / "only", **given)
         log, both = timed("many_seeds.in", "seeds", steps=RELEASE, out=out / "seeds", **given)
         seeds = np.array(thermo_tables(log))
