@@ -59,7 +59,7 @@ acceptance: build ## train on MD17 frames in DATA=FOLDER and hold the figures ag
 	.venv/bin/python tests/acceptance/calibrated.py $(DATA)
 
 acceptance-ase: build ## xTB ethanol and ethanethiol: train, refine, and hold ASE's and physical_validation's checks
-	PYTHONPATH=python OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
+	PYTHONPATH="$(CURDIR)/python" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
 		.venv/bin/python tests/acceptance/ase_xtb.py --out target/acceptance
 
 lint: setup ## formatting and lints of Rust, Python and shell code

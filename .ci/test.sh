@@ -25,10 +25,10 @@ stage 'tests, sampler only' cargo test --release --locked --no-default-features 
 export OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive
 python_tests() {
     cargo build --release --locked &&
-        PYTHONPATH=python .venv/bin/python -m pytest -q -p no:cacheprovider tests/python
+        PYTHONPATH="$PWD/python" .venv/bin/python -m pytest -q -p no:cacheprovider tests/python
 }
 neural_tests() {
-    PYTHONPATH=python .venv-neural/bin/python -m pytest -q -p no:cacheprovider tests/python/test_sevennet.py
+    PYTHONPATH="$PWD/python" .venv-neural/bin/python -m pytest -q -p no:cacheprovider tests/python/test_sevennet.py
 }
 stage Python python_tests
 if [ -x .venv-neural/bin/python ]; then

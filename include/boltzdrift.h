@@ -81,7 +81,7 @@ void bzd_string_free(char *text);
 typedef void (*bzd_log_fn)(void *user_data, int32_t level, const char *message);
 
 /* Sends the log up to `level` to a function until it is replaced; NULL or level 0 stops it. Nothing is logged anywhere
- * before. Threads: the function is called from any thread, one call at a time, and must not call bzd_set_log.
+ * before. Threads: the function is called from any thread, one call at a time, and must not call the library.
  * Errors: BZD_INVALID for a level that is none; BZD_UNSUPPORTED where the process has another logger of the Rust crate
  * `log` in this library. */
 bzd_status_t bzd_set_log(bzd_log_fn function, void *user_data, int32_t level);
@@ -89,7 +89,7 @@ bzd_status_t bzd_set_log(bzd_log_fn function, void *user_data, int32_t level);
 /* How far a long call is. Fields may be added at the end: struct_size says which are there. */
 typedef struct bzd_progress {
     size_t struct_size;
-    const char *stage; /* "reading", "fitting", "equilibrating", "training", "labelling", "refining" */
+    const char *stage; /* "reading", "fitting", "equilibrating", "training", "labeling", "refining" */
     uint64_t done;     /* frames, tries, evaluations, steps, frames, proposals */
     uint64_t total;    /* of them in all, at most; 0 where that is not known */
     double value;      /* the loss in training, the largest split-R-hat in an equilibration, else NaN */
@@ -229,7 +229,7 @@ void bzd_potential_free(bzd_potential_t *potential);
 
 /* Energies (frames) in kcal/mol and forces (frames, atoms, 3) in kcal/mol/angstrom of positions (frames, atoms, 3)
  * in angstrom; species (atoms) are atomic numbers. Errors: BZD_POTENTIAL, naming the frame; BZD_INVALID for a molecule
- * that the potential is not for. Threads: one call at a time. */
+ * that the potential is not for; BZD_FAILED for positions that are not finite. Threads: one call at a time. */
 bzd_status_t bzd_potential_evaluate(bzd_potential_t *potential, size_t frames, size_t atoms, const int32_t *species,
                                     const double *positions, double *energies, double *forces);
 
@@ -357,7 +357,7 @@ bzd_status_t bzd_sampler_match(const bzd_sampler_t *sampler, size_t atoms, const
 #define BZD_ORIENT_RANDOM 1
 
 /* Puts samples where molecules are: each of positions (count, n, 3), which are samples first .. first + count of a seed, is
- * moved to the center of mass of its counterpart in `onto` (count, n, 3), and turned. masses (n) in amu, or NULL for the
+ * moved to the center of mass of its counterpart in `onto` (count, n, 3; made whole), and turned. masses (n) in amu, or NULL for the
  * sampler's. length = count * n * 3. The arrays must not overlap.
  * Errors: BZD_INVALID for an orientation that is none or a mass that is not positive; BZD_FAILED for positions that are
  * not finite. */

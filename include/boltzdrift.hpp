@@ -7,7 +7,8 @@
 //     auto positions = sampler.sample({seed, first, count});
 //
 // Units: angstrom, kcal/mol, femtosecond, amu, kelvin. Arrays are row-major. Errors are exceptions of class
-// boltzdrift::Error; an exception of a callback of yours comes back to you as it was.
+// boltzdrift::Error; an exception of a callback of yours comes back to you as it was. Objects that were moved from may only
+// be destroyed or assigned to.
 //
 // Link with CMake's boltzdrift::cxx, or with -lboltzdrift_cxx -lboltzdrift.
 //
@@ -51,15 +52,15 @@ inline std::array<double, 5> lammps_units(std::string_view style) {
     return out;
 }
 
-/// Takes one line of the log: level 1 error, 2 warning, 3 information, 4 details. It must not throw.
+/// Takes one line of the log: level 1 error, 2 warning, 3 information, 4 details. It must not throw, nor call the library.
 using Log = std::function<void(int level, std::string_view message)>;
 
 /// Sends the log up to `level` to a function, which may be called from any thread, one call at a time; an empty one stops
 /// it. Status::unsupported where the process has another logger in this library.
 inline void set_log(Log log, int level = 3) {
-    // Kept until it is replaced: the library holds its address.
-    static std::mutex mutex;
-    static std::unique_ptr<Log> kept;
+    // Kept until it is replaced: the library holds its address, also while the program ends. So these two live on.
+    static auto &mutex = *new std::mutex;
+    static auto &kept = *new std::unique_ptr<Log>;
     const std::lock_guard<std::mutex> lock(mutex);
     auto next = log ? std::make_unique<Log>(std::move(log)) : nullptr;
     const auto forward = [](void *function, std::int32_t at, const char *message) {

@@ -416,5 +416,5 @@ fn maxwell(
     positions: &[f64],
     velocities: &mut [f64],
 ) -> Answer<()> {
-    guarded(|| calls::sampler::maxwell(masses, range.seed, range.first, kelvin, positions, velocities))
+    guarded(|| calls::sampler::maxwell(masses, draw(range), kelvin, positions, velocities))
 }

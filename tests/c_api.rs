@@ -64,6 +64,14 @@ int main(int, char **argv) {
     CHECK(bzd_sampler_load(argv[1], nullptr), BZD_INVALID, "sampler is NULL");
     CHECK(bzd_sampler_load(argv[0], &s), BZD_FAILED, "safetensors");
     CHECK(bzd_sampler_atoms(nullptr, &n), BZD_INVALID, "sampler is NULL");
+    // A place for an object is NULL after a failure, whatever was there.
+    bzd_dataset_t *d = reinterpret_cast<bzd_dataset_t *>(argv);
+    bzd_potential_t *p = reinterpret_cast<bzd_potential_t *>(argv);
+    char *report = argv[0];
+    CHECK(bzd_dataset_from_arrays(SIZE_MAX / 8, 9, nullptr, nullptr, nullptr, nullptr, nullptr, &d), BZD_INVALID, "memory");
+    CHECK(bzd_potential_from_callback(nullptr, &p), BZD_INVALID, "NULL");
+    CHECK(bzd_equilibrate(nullptr, nullptr, nullptr, nullptr, nullptr, &d, &report), BZD_INVALID, "dataset is NULL");
+    if (d != nullptr || p != nullptr || report != nullptr) return 250;
     if (bzd_sampler_load(argv[1], &s) != BZD_OK) return 251;
     CHECK(bzd_sampler_atoms(s, nullptr), BZD_INVALID, "atoms is NULL");
     if (bzd_sampler_atoms(s, &n) != BZD_OK || n != 3) return 252;

@@ -15,7 +15,7 @@ mod interrupted;
 mod kept;
 
 use boltzdrift::dataset::Dataset;
-use boltzdrift::label::{Labelling, Settings};
+use boltzdrift::label::{Labeling, Settings};
 use boltzdrift::potential::{evaluate, Gdml, Potential};
 use command::{bad, full_disk, good};
 use fields::{field, finish, frames, load, Analytic};
@@ -24,7 +24,7 @@ use fields::{field, finish, frames, load, Analytic};
 fn label(folder: &std::path::Path, data: &Dataset, potential: &mut dyn Potential, batch: usize, name: &str) {
     let settings = Settings { batch, ..Settings::default() };
     let partial = folder.join("partial");
-    let labelled = Labelling::new(data, potential, &partial, settings).unwrap();
+    let labelled = Labeling::new(data, potential, &partial, settings).unwrap();
     let labelled = labelled.run(&mut |_| Ok(())).unwrap();
     finish(data, &labelled, &folder.join(name));
     labelled.remove_partial().unwrap();

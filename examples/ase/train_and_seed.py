@@ -59,7 +59,7 @@ def frames(
     """Labelled frames: of a trajectory, or of a run of our own."""
     if options.trajectory:
         given = boltzdrift.ase.read(options.trajectory)
-        print(f"labelling {len(given)} frames of {options.trajectory}", flush=True)
+        print(f"labeling {len(given)} frames of {options.trajectory}", flush=True)
         given.label(potential, progress=options.progress)
         return given
     atoms = start(options.molecule)

@@ -13,10 +13,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <fstream>
 #include <map>
+#include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -28,11 +29,23 @@ struct Options {
 
     double number(const std::string &name, double otherwise) const {
         const auto found = given.find(name);
-        return found == given.end() ? otherwise : std::stod(found->second);
+        if (found == given.end()) return otherwise;
+        std::size_t end = 0;
+        double value = 0.0;
+        try {
+            value = std::stod(found->second, &end);
+        } catch (const std::exception &) {
+            end = 0;
+        }
+        if (end == 0 || end != found->second.size() || !(value > 0.0) || !std::isfinite(value)) {
+            throw std::invalid_argument(name + " " + found->second + ": give a positive number");
+        }
+        return value;
     }
     std::size_t count(const std::string &name, std::size_t otherwise) const {
-        const auto found = given.find(name);
-        return found == given.end() ? otherwise : static_cast<std::size_t>(std::stoull(found->second));
+        const double value = number(name, static_cast<double>(otherwise));
+        if (value != std::floor(value) || value > 1e9) throw std::invalid_argument(name + ": give a whole number");
+        return static_cast<std::size_t>(value);
     }
 };
 
@@ -78,7 +91,7 @@ LongRun long_run(const Ethanol &potential, const Options &options, std::size_t r
     run.langevin(40000, time_step, friction, kelvin);
     LongRun out;
     out.energies.assign(replicas, 0.0);
-    const std::size_t rounds = states / replicas;
+    const std::size_t rounds = (states + replicas - 1) / replicas;
     for (std::size_t round = 0; round < rounds; round++) {
         run.langevin(1000, time_step, friction, kelvin);
         out.positions.insert(out.positions.end(), run.positions().begin(), run.positions().end());
@@ -124,8 +137,9 @@ int run(const Options &options) {
     const std::size_t replicas = options.count("--replicas", 1000);
     Ethanol potential;
     const auto sampler = boltzdrift::Sampler::load(options.model);
-    Replicas seeded(potential, seeds(sampler, potential, options, replicas), 1);
-    Replicas minimized(potential, copies(minimum(potential), replicas), 1);
+    const std::size_t seed = options.count("--seed", 1);
+    Replicas seeded(potential, seeds(sampler, potential, options, replicas), seed);
+    Replicas minimized(potential, copies(minimum(potential), replicas), seed);
     std::printf("%8s %24s %24s\n", "ps", "from seeds, kcal/mol", "from a minimum, kcal/mol");
     seeded.thermalize(kelvin);
     minimized.thermalize(kelvin);
@@ -207,13 +221,17 @@ int release(const Options &options) {
 } // namespace
 
 int main(int argc, char **argv) {
+    const std::set<std::string> known{"--replicas", "--states", "--steps", "--kelvin", "--seed", "--csv"};
     Options options;
     for (int k = 1; k < argc; k++) {
-        if (std::strncmp(argv[k], "--", 2) == 0 && k + 1 < argc) {
-            options.given[argv[k]] = argv[k + 1];
-            k++;
+        const std::string word = argv[k];
+        if (word.rfind("--", 0) != 0) {
+            (options.command.empty() ? options.command : options.model) = word;
+        } else if (k + 1 < argc && known.count(word) != 0) {
+            options.given[word] = argv[++k];
         } else {
-            (options.command.empty() ? options.command : options.model) = argv[k];
+            std::fprintf(stderr, "driver: %s is no option, or has no value\n", argv[k]);
+            return 2;
         }
     }
     try {

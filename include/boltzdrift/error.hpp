@@ -13,6 +13,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <boltzdrift/view.hpp>
 
@@ -74,15 +76,26 @@ private:
 /// Runs a call of the bridge. Exceptions that callbacks threw go on; everything else is an Error.
 template <typename Work, typename... Callbacks>
 auto call(Work &&work, [[maybe_unused]] Callbacks &...callbacks) {
-    try {
-        return work();
-    } catch (const Error &) {
-        throw;
-    } catch (const std::exception &error) { // the bridge throws nothing but rust::Error, which is declared elsewhere
-        const auto status = static_cast<Status>(bridge::last_status());
-        const std::int32_t own = bridge::last_potential_status();
+    const auto asked = [&] {
+        try {
+            return work();
+        } catch (const Error &) {
+            throw;
+        } catch (const std::exception &error) { // the bridge throws nothing but rust::Error, which is declared elsewhere
+            const auto status = static_cast<Status>(bridge::last_status());
+            const std::int32_t own = bridge::last_potential_status();
+            (callbacks.rethrow(), ...);
+            throw Error(status, own, error.what());
+        }
+    };
+    // Nothing that a callback threw is lost, also where the call went on without it.
+    if constexpr (std::is_void_v<decltype(work())>) {
+        asked();
         (callbacks.rethrow(), ...);
-        throw Error(status, own, error.what());
+    } else {
+        auto result = asked();
+        (callbacks.rethrow(), ...);
+        return result;
     }
 }
 

@@ -24,9 +24,10 @@ class Settings {
 public:
     class Value {
     public:
-        Value(bool value) : json_(value ? "true" : "false") {}
-        Value(const char *value) : json_(quoted(value)) {}
+        Value(const char *value) : json_(value == nullptr ? "null" : quoted(value)) {}
+        Value(std::string_view value) : json_(quoted(value)) {}
         Value(const std::string &value) : json_(quoted(value)) {}
+        /// Numbers and truth values; not pointers.
         template <typename Number, typename = std::enable_if_t<std::is_arithmetic_v<Number>>>
         Value(Number value) : json_(number(value)) {}
 
@@ -35,11 +36,15 @@ public:
     private:
         template <typename Number>
         static std::string number(Number value) {
-            std::ostringstream out;
-            out.imbue(std::locale::classic());
-            out.precision(17);
-            out << value;
-            return out.str();
+            if constexpr (std::is_same_v<Number, bool>) {
+                return value ? "true" : "false";
+            } else {
+                std::ostringstream out;
+                out.imbue(std::locale::classic());
+                out.precision(17);
+                out << +value; // a number also where it has 8 bits
+                return out.str();
+            }
         }
         std::string json_;
     };
@@ -79,7 +84,7 @@ private:
 
 /// How far a long call is.
 struct Progress {
-    std::string_view stage; ///< "reading", "fitting", "equilibrating", "training", "labelling", "refining"
+    std::string_view stage; ///< "reading", "fitting", "equilibrating", "training", "labeling", "refining"
     std::uint64_t done;     ///< frames, tries, evaluations, steps, proposals
     std::uint64_t total;    ///< of them in all, at most; 0 where that is not known
     double value;           ///< the loss in training, the largest split-R-hat in an equilibration, else NaN

@@ -16,7 +16,7 @@ class Progress:
     """How far a long call is.
 
     Attributes:
-        stage: "reading", "labelling", "fitting", "equilibrating", "training", "sampling",
+        stage: "reading", "labeling", "fitting", "equilibrating", "training", "sampling",
             "refining", "dynamics" or "release".
         done: Frames, tries, evaluations, steps or samples done.
         total: Of them in all, at most; None where that is not known.

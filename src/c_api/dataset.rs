@@ -57,20 +57,19 @@ pub unsafe extern "C" fn bzd_dataset_from_arrays(
     dataset: *mut *mut Dataset,
 ) -> i32 {
     guarded(|| {
+        // SAFETY: as promised by the caller.
+        let place = unsafe { place(dataset, "dataset") }?;
         let all = size(frames, atoms)?;
         // SAFETY: as promised by the caller.
-        let (place, given) = unsafe {
-            (
-                place(dataset, "dataset")?,
-                calls::Arrays {
-                    frames,
-                    species: numbers(species, atoms, "species")?,
-                    positions: numbers(positions, all, "positions")?,
-                    forces: optional_numbers(forces, all, "forces")?,
-                    energies: optional_numbers(energies, frames, "energies")?,
-                    masses: optional_numbers(masses, atoms, "masses")?,
-                },
-            )
+        let given = unsafe {
+            calls::Arrays {
+                frames,
+                species: numbers(species, atoms, "species")?,
+                positions: numbers(positions, all, "positions")?,
+                forces: optional_numbers(forces, all, "forces")?,
+                energies: optional_numbers(energies, frames, "energies")?,
+                masses: optional_numbers(masses, atoms, "masses")?,
+            }
         };
         *place = Box::into_raw(Box::new(calls::from_arrays(&given)?));
         Ok(())

@@ -1,5 +1,6 @@
 //! The library's log and its progress, for the caller's functions.
 
+use std::cell::Cell;
 use std::ffi::{c_char, c_void, CString};
 use std::sync::{Mutex, OnceLock};
 
@@ -18,7 +19,7 @@ pub type LogFunction = unsafe extern "C" fn(user_data: *mut c_void, level: i32, 
 pub struct Progress {
     /// Size of this structure.
     pub struct_size: usize,
-    /// `reading`, `fitting`, `equilibrating`, `training`, `labelling`, `refining`.
+    /// `reading`, `fitting`, `equilibrating`, `training`, `labeling`, `refining`.
     pub stage: *const c_char,
     /// Units of work done.
     pub done: u64,
@@ -58,6 +59,28 @@ struct Target {
 // SAFETY: the caller promises that the function may be called from any thread, one call at a time.
 unsafe impl Send for Target {}
 
+thread_local! {
+    static INSIDE: Once = const { Once(Cell::new(false)) };
+}
+
+/// Whether this thread is in the caller's function.
+struct Once(Cell<bool>);
+
+/// Leaves it.
+struct Leave;
+
+impl Once {
+    fn enter(&self) -> Option<Leave> {
+        (!self.0.replace(true)).then_some(Leave)
+    }
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        let _ = INSIDE.try_with(|inside| inside.0.set(false));
+    }
+}
+
 struct Forward(Mutex<Option<Target>>);
 
 impl Log for Forward {
@@ -66,6 +89,8 @@ impl Log for Forward {
     }
 
     fn log(&self, record: &Record) {
+        // A line that the caller's function brings about itself, by calling the library although it must not.
+        let Ok(Some(_once)) = INSIDE.try_with(Once::enter) else { return };
         let Ok(target) = self.0.lock() else { return };
         let Some(Target { function, user_data }) = &*target else { return };
         let level = match record.level() {

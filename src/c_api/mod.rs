@@ -26,9 +26,9 @@ thread_local! {
 /// Runs a call: its status, with the message of a failure remembered.
 fn guarded(work: impl FnOnce() -> Result<()>) -> i32 {
     let Err(failure) = calls::guarded(work) else { return calls::OK };
-    // A message never holds a NUL of ours, but it may quote a file.
-    let text = CString::new(failure.message.replace('\0', " ")).unwrap_or_default();
-    LAST.with(|last| *last.borrow_mut() = text);
+    let text = CString::new(failure.message).unwrap_or_default();
+    // Gone where the thread is at its end.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = text);
     failure.status
 }
 
@@ -64,7 +64,7 @@ pub extern "C" fn bzd_can_train() -> i32 {
 /// Message of the last error on this thread; valid until the next failing call on it.
 #[no_mangle]
 pub extern "C" fn bzd_last_error() -> *const c_char {
-    LAST.with(|last| last.borrow().as_ptr())
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 /// Status that the caller's own potential returned in the last error on this thread; 0 where it was another error.

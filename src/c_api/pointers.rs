@@ -57,6 +57,17 @@ pub unsafe fn place<'a, T>(place: *mut *mut T, name: &str) -> Result<&'a mut *mu
     Ok(&mut place[0])
 }
 
+/// The place for a string that the caller may not want, NULL until it is there.
+///
+/// # Safety
+/// `place` is NULL or valid for a write.
+pub unsafe fn optional_place<'a>(place: *mut *mut c_char) -> Option<&'a mut *mut c_char> {
+    // SAFETY: as promised by the caller.
+    let place = unsafe { place.as_mut() }?;
+    *place = std::ptr::null_mut();
+    Some(place)
+}
+
 /// A string of the caller's.
 ///
 /// # Safety

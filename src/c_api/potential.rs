@@ -33,12 +33,12 @@ pub unsafe extern "C" fn bzd_potential_from_callback(
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
-        let own = unsafe { Descriptor::read(description) }?;
-        // SAFETY: as promised by the caller; a potential that is made calls `destroy`.
-        let made = unsafe { Foreign::new(&own) };
+        let place = unsafe { place(potential, "potential") };
         // SAFETY: as promised by the caller.
-        let place = unsafe { place(potential, "potential") }?;
-        *place = Box::into_raw(Box::new(Handle::new(made?)));
+        let own = unsafe { Descriptor::read(description) }?;
+        // SAFETY: as promised by the caller; a potential that is made calls `destroy`, also where it has no place.
+        let made = unsafe { Foreign::new(&own) };
+        *place? = Box::into_raw(Box::new(Handle::new(made?)));
         Ok(())
     })
 }

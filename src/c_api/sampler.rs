@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::log::{ear, ProgressFunction};
 use super::pointers::{
-    array, changing, give_text, numbers, object, optional_numbers, optional_text, place, text,
+    array, changing, give_text, numbers, object, optional_numbers, optional_place, optional_text, place, text,
 };
 use super::{free, guarded};
 use crate::calls::arrays::{copy, same_length, size};
@@ -137,7 +137,9 @@ pub unsafe extern "C" fn bzd_sampler_velocities(
             unsafe { (object(sampler, "sampler")?, array(velocities, length, "velocities")?) };
         // SAFETY: as promised by the caller.
         let given = unsafe { numbers(positions, length, "positions") }?;
-        calls::sample_velocities(sampler, seed, first, kelvin, given, out)
+        let masses = &sampler.record().masses;
+        let count = length / (3 * masses.len()).max(1);
+        calls::maxwell(masses, Draw { seed, first, count }, kelvin, given, out)
     })
 }
 
@@ -216,6 +218,8 @@ pub unsafe extern "C" fn bzd_sampler_refined(
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
+        let report = unsafe { optional_place(report) };
+        // SAFETY: as promised by the caller.
         let (sampler, potential, settings, mut ear, out) = unsafe {
             (
                 object(sampler, "sampler")?,
@@ -234,9 +238,8 @@ pub unsafe extern "C" fn bzd_sampler_refined(
         };
         let draw = Draw { seed, first, count };
         let said = calls::refined(sampler, potential, draw, settings, &mut ear, out, energies)?;
-        if !report.is_null() {
-            // SAFETY: as promised by the caller.
-            give_text(unsafe { place(report, "report") }?, said)?;
+        if let Some(report) = report {
+            give_text(report, said)?;
         }
         Ok(())
     })
@@ -264,7 +267,7 @@ pub unsafe extern "C" fn bzd_sampler_match(
         let (sampler, species, positions, pairs, order) = unsafe {
             (
                 object(sampler, "sampler")?,
-                numbers(species, atoms, "species")?,
+                numbers(species, size(1, atoms)? / 3, "species")?,
                 numbers(positions, size(1, atoms)?, "positions")?,
                 optional_numbers(pairs, ends, "pairs")?,
                 array(order, length, "order")?,
@@ -328,11 +331,12 @@ pub unsafe extern "C" fn bzd_maxwell_velocities(
         // SAFETY: as promised by the caller.
         let (masses, positions, out) = unsafe {
             (
-                numbers(masses, atoms, "masses")?,
+                numbers(masses, size(1, atoms)? / 3, "masses")?,
                 numbers(positions, length, "positions")?,
                 array(velocities, length, "velocities")?,
             )
         };
-        calls::maxwell(masses, seed, first, kelvin, positions, out)
+        let count = length / (3 * atoms).max(1);
+        calls::maxwell(masses, Draw { seed, first, count }, kelvin, positions, out)
     })
 }

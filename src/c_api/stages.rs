@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_void};
 
 use super::guarded;
 use super::log::{ear, ProgressFunction};
-use super::pointers::{changing, give_text, object, optional_text, place};
+use super::pointers::{changing, give_text, object, optional_place, optional_text, place};
 use crate::calls::potential::Handle;
 use crate::calls::stages as calls;
 use crate::dataset::Dataset;
@@ -56,6 +56,8 @@ pub unsafe extern "C" fn bzd_equilibrate(
 ) -> i32 {
     guarded(|| {
         // SAFETY: as promised by the caller.
+        let report = unsafe { optional_place(report) };
+        // SAFETY: as promised by the caller.
         let (states, data, potential, settings, mut ear) = unsafe {
             (
                 place(states, "states")?,
@@ -66,9 +68,8 @@ pub unsafe extern "C" fn bzd_equilibrate(
             )
         };
         let (pool, said) = calls::equilibrate(data, potential, settings, &mut ear)?;
-        if !report.is_null() {
-            // SAFETY: as promised by the caller.
-            give_text(unsafe { place(report, "report") }?, said)?;
+        if let Some(report) = report {
+            give_text(report, said)?;
         }
         *states = Box::into_raw(Box::new(pool));
         Ok(())

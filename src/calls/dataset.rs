@@ -149,7 +149,7 @@ pub(crate) fn inspect(data: &Dataset, kelvin: f64) -> Result<String> {
 /// was.
 pub(crate) fn label(data: &mut Dataset, potential: &mut dyn Potential, ear: Ear) -> Result<()> {
     let total = data.len() as u64;
-    let progress = &mut |done: usize| tell(ear, c"labelling", done as u64, total);
+    let progress = &mut |done: usize| tell(ear, c"labeling", done as u64, total);
     let (energies, forces) =
         potential::evaluate_all(potential, &data.species, data.positions.view(), BATCH, progress)?;
     let velocities = data.velocities.take();

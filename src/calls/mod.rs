@@ -61,7 +61,9 @@ impl From<Error> for Failure {
             Error::Interrupted(_) => INTERRUPTED,
             _ => FAILED,
         };
-        Failure { status, potential_status, message: error.to_string() }
+        // A message may quote a file's name, and that may hold anything.
+        let message = error.to_string().replace(char::is_control, " ");
+        Failure { status, potential_status, message }
     }
 }
 
@@ -88,7 +90,8 @@ pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
             ),
         },
     };
-    LAST.with(|last| last.borrow_mut().clone_from(&failure));
+    // Gone where the thread is at its end.
+    let _ = LAST.try_with(|last| last.borrow_mut().clone_from(&failure));
     Err(failure)
 }
 
@@ -99,15 +102,20 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 
 /// The last failure on this thread; status 0 where there was none.
 pub fn last_failure() -> Failure {
-    LAST.with(|last| last.borrow().clone())
+    LAST.try_with(|last| last.borrow().clone()).unwrap_or_default()
 }
 
 /// Settings as a JSON object; the defaults where there is none.
 pub(crate) fn settings<T: DeserializeOwned + Default>(text: Option<&str>) -> Result<T> {
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(T::default()) };
-    serde_json::from_str(text).map_err(|error| {
+    let wrong = |error: serde_json::Error| {
         Error::usage(format!("settings: {}; correct the JSON", one_line(&error.to_string())))
-    })
+    };
+    let value: serde_json::Value = serde_json::from_str(text).map_err(wrong)?;
+    if !value.is_object() {
+        return Err(Error::usage("settings: give a JSON object, {\"name\": value, ...}"));
+    }
+    serde_json::from_value(value).map_err(wrong)
 }
 
 /// An answer as JSON.

@@ -7,7 +7,7 @@ use ndarray::ArrayViewMut1;
 use super::arrays::{room, same_length, species, view};
 use super::json;
 use crate::potential::{Checked, Potential, Spec};
-use crate::Result;
+use crate::{Error, Result};
 
 /// A potential as foreign callers hold it.
 pub struct Handle(pub(crate) Box<dyn Potential>);
@@ -32,6 +32,9 @@ pub(crate) fn evaluate(
     forces: &mut [f64],
 ) -> Result<()> {
     let (frames, atoms) = (energies.len(), species_of.len());
+    if atoms == 0 {
+        return Err(Error::usage("species is empty; give the atoms of a molecule"));
+    }
     same_length(positions.len(), forces.len(), "positions")?;
     Checked(potential.0.as_mut()).energies_forces(
         &species(species_of)?,

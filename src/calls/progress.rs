@@ -7,7 +7,7 @@ use crate::{Error, Result};
 /// How far a call is.
 #[derive(Debug, Clone, Copy)]
 pub struct Now {
-    /// `reading`, `fitting`, `equilibrating`, `training`, `labelling`, `refining`.
+    /// `reading`, `fitting`, `equilibrating`, `training`, `labeling`, `refining`.
     pub stage: &'static CStr,
     /// Units of work done: frames, tries, evaluations, steps, proposals.
     pub done: u64,

@@ -38,33 +38,19 @@ pub(crate) fn sample(
     positions: &mut [f64],
 ) -> Result<()> {
     same_length(positions.len(), size(count, sampler.record().species.len())?, "positions")?;
-    copy(positions, sampler.sample(seed, first, count)?.iter(), "positions")
-}
-
-/// Maxwell velocities in angstrom/fs of the same samples at `kelvin`, (count, n, 3).
-pub(crate) fn sample_velocities(
-    sampler: &Sampler,
-    seed: u64,
-    first: u64,
-    kelvin: f64,
-    positions: &[f64],
-    out: &mut [f64],
-) -> Result<()> {
-    maxwell(&sampler.record().masses, seed, first, kelvin, positions, out)
+    sampler.sample_into(seed, first, positions)
 }
 
 /// Maxwell velocities in angstrom/fs for masses (n) in amu at `kelvin`, (count, n, 3).
 pub(crate) fn maxwell(
     masses_of: &[f64],
-    seed: u64,
-    first: u64,
+    draw: Draw,
     kelvin: f64,
     positions: &[f64],
     out: &mut [f64],
 ) -> Result<()> {
-    let atoms = masses_of.len();
+    let (atoms, Draw { seed, first, count }) = (masses_of.len(), draw);
     masses(masses_of, atoms)?;
-    let count = out.len() / (3 * atoms).max(1);
     same_length(out.len(), size(count, atoms)?, "velocities")?;
     let positions = cube(positions, count, atoms, "positions")?;
     let drawn = velocities::maxwell(masses_of, &positions, kelvin, seed, first)?;
@@ -122,7 +108,7 @@ pub(crate) fn refined(
         first,
     };
     trust::warn_of_rough_fit(potential.0.as_ref(), kelvin);
-    let total = (count * settings.iterations) as u64;
+    let total = (count as u64).saturating_mul(settings.iterations as u64);
     let progress = &mut |done| tell(ear, c"refining", done, total);
     let Seeds { refined, redrawn } = seeds(sampler, potential.0.as_mut(), &settings, count, progress)?;
     trust::check_refinement(&refined.decisions, settings.time_step)?;
@@ -163,6 +149,9 @@ pub(crate) fn matched(
     let bonds = match bonds {
         None => Bonds::from_mean_distances(&theirs, frame.view())?,
         Some(pairs) => {
+            if !pairs.len().is_multiple_of(2) {
+                return Err(Error::usage(format!("bonds: {} numbers; give two atoms a bond", pairs.len())));
+            }
             let atom = |k: i32| {
                 usize::try_from(k)
                     .map_err(|_| Error::usage(format!("a bond names atom {k}; count atoms from 0")))

@@ -15,7 +15,13 @@ fn equilibration(given: Value) -> Result<(Settings, bool)> {
     let Value::Object(mut given) = given else {
         return Err(Error::usage("settings: give a JSON object with \"temperature\" in kelvin"));
     };
-    let accept_fit = given.remove("accept_fit").is_some_and(|value| value == Value::Bool(true));
+    let accept_fit = match given.remove("accept_fit") {
+        None => false,
+        Some(Value::Bool(accepted)) => accepted,
+        Some(other) => {
+            return Err(Error::usage(format!("settings: accept_fit is {other}; give true or false")))
+        }
+    };
     let kelvin = given.get("temperature").and_then(Value::as_f64).filter(|kelvin| *kelvin > 0.0);
     let kelvin = kelvin
         .ok_or_else(|| Error::usage("settings: \"temperature\" is missing or not positive; give kelvin"))?;
@@ -129,15 +135,19 @@ pub(crate) fn train(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Resu
     let (device, said) = device::resolve(given.device.as_deref().unwrap_or("auto").parse()?)?;
     log::info!("training on {said}");
     let mut trainer = Trainer::new(data, train::Settings::resolve(&overrides)?, device)?;
-    trainer.run(None, &mut |now| match ear(Now {
-        stage: c"training",
-        done: now.step as u64,
-        total: now.steps as u64,
-        value: now.loss,
-    }) {
-        true => train::Continue::Yes,
-        false => train::Continue::Stop,
+    let mut stopped = false;
+    trainer.run(None, &mut |now| {
+        let (done, total) = (now.step as u64, now.steps as u64);
+        stopped = !ear(Now { stage: c"training", done, total, value: now.loss });
+        match stopped {
+            true => train::Continue::Stop,
+            false => train::Continue::Yes,
+        }
     })?;
+    if stopped {
+        // At the last step, where a training that keeps checkpoints would be done.
+        return Err(Error::Interrupted("training was stopped by the progress function".into()));
+    }
     let (model, _) = train::quality::with_figures(&trainer, data, None)?;
     Sampler::new(model)
 }

@@ -9,6 +9,8 @@ use crate::potential::Potential;
 use crate::sampler::noise::{Purpose, Stream};
 use crate::{Error, Result};
 
+/// Proposals for every sample, at most.
+const MOST_ITERATIONS: usize = 1_000_000_000;
 /// Samples that are refined side by side.
 const BLOCK: usize = 1024;
 
@@ -74,6 +76,12 @@ pub fn refine(
     }
     if !masses.iter().all(|mass| *mass > 0.0 && mass.is_finite()) {
         return Err(Error::usage("a mass is not positive; give masses in amu"));
+    }
+    if settings.iterations > MOST_ITERATIONS {
+        return Err(Error::usage(format!(
+            "{} refinement steps: give at most {MOST_ITERATIONS}",
+            settings.iterations
+        )));
     }
     if !(settings.temperature > 0.0 && settings.temperature.is_finite()) {
         return Err(Error::usage(format!("temperature {} K: give a positive one", settings.temperature)));

@@ -38,7 +38,7 @@ impl Default for Settings {
     }
 }
 
-/// How far a labelling has come.
+/// How far a labeling has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Frames done, those of earlier runs among them.
@@ -48,7 +48,7 @@ pub struct Progress {
 }
 
 /// Frames on their way to labels.
-pub struct Labelling<'a, 'p> {
+pub struct Labeling<'a, 'p> {
     data: &'a Dataset,
     potential: &'p mut dyn Potential,
     settings: Settings,
@@ -57,7 +57,7 @@ pub struct Labelling<'a, 'p> {
     failing: Vec<usize>,
 }
 
-impl<'a, 'p> Labelling<'a, 'p> {
+impl<'a, 'p> Labeling<'a, 'p> {
     /// Begins, or goes on where `partial` says that an earlier run of the same frames and potential ended. The file
     /// appears with the first labels.
     ///
@@ -90,10 +90,10 @@ impl<'a, 'p> Labelling<'a, 'p> {
                 numbers(data, &failing)
             )));
         }
-        Ok(Labelling { data, potential, settings, partial, failing })
+        Ok(Labeling { data, potential, settings, partial, failing })
     }
 
-    /// Where it stands: after [`Labelling::new`], what was taken from an earlier run.
+    /// Where it stands: after [`Labeling::new`], what was taken from an earlier run.
     pub fn progress(&self) -> Progress {
         Progress { done: self.partial.len(), total: self.data.len() }
     }

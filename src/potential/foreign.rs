@@ -92,8 +92,9 @@ impl Descriptor {
         }
         // SAFETY: not NULL; the size comes first and is there in every version.
         let size = unsafe { (*given).struct_size };
+        // Every field, and the last two together, has the structure's alignment: no version ends inside one.
         let least = std::mem::offset_of!(Descriptor, destroy);
-        if size < least || size > 4096 {
+        if size < least || size > 4096 || !size.is_multiple_of(align_of::<Descriptor>()) {
             return Err(Error::usage(format!(
                 "struct_size {size} of the potential's description: set it to sizeof(bzd_potential_desc)"
             )));

@@ -264,6 +264,9 @@ pub(crate) fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     if size.is_dir() {
         return Err(Error::data(Place::file(path), "this is a folder; give a file"));
     }
+    if !size.is_file() {
+        return Err(Error::data(Place::file(path), "this is no regular file; give a file"));
+    }
     if size.len() > LARGEST_FILE {
         return Err(Error::data(
             Place::file(path),

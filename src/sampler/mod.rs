@@ -71,12 +71,28 @@ impl Sampler {
         let size = count.checked_mul(atoms * 3).filter(|&size| size <= isize::MAX as usize / 8);
         let size = size
             .ok_or_else(|| Error::usage(format!("{count} samples of {atoms} atoms do not fit in memory")))?;
-        let mut out = vec![0.0; size];
-        out.par_chunks_mut(BLOCK * atoms * 3).enumerate().try_for_each(|(block, chunk)| {
+        let mut out = Vec::new();
+        out.try_reserve_exact(size)
+            .map_err(|_| Error::usage(format!("{count} samples of {atoms} atoms do not fit in memory")))?;
+        out.resize(size, 0.0);
+        self.sample_into(seed, first, &mut out)?;
+        Array3::from_shape_vec((count, atoms, 3), out).map_err(|error| Error::Numeric(error.to_string()))
+    }
+
+    /// The same into the caller's numbers, (count, n, 3), as many samples as there is room for.
+    ///
+    /// # Errors
+    /// As [`Sampler::sample`]; [`Error::Usage`] where the room is not that of whole samples.
+    pub fn sample_into(&self, seed: u64, first: u64, out: &mut [f64]) -> Result<()> {
+        let each = 3 * self.model.record.species.len();
+        check_range(first, out.len() / each)?;
+        if !out.len().is_multiple_of(each) {
+            return Err(Error::usage(format!("room for {} numbers, but a sample has {each}", out.len())));
+        }
+        out.par_chunks_mut(BLOCK * each).enumerate().try_for_each(|(block, chunk)| {
             let start = first + (block * BLOCK) as u64;
             self.fill(seed, start, chunk, |index| Stream::new(seed, Purpose::Positions, index))
-        })?;
-        Array3::from_shape_vec((count, atoms, 3), out).map_err(|error| Error::Numeric(error.to_string()))
+        })
     }
 
     /// Maxwell velocities in angstrom/fs for the same samples, (count, n, 3), at `temperature` kelvin,

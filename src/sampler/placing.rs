@@ -21,7 +21,8 @@ pub enum Orientation {
 /// `masses` (n) in amu; frame k belongs to sample `first + k` of `seed`.
 ///
 /// # Errors
-/// [`Error::Usage`] where the shapes differ or a mass is not positive; [`Error::Numeric`] where a position is not finite.
+/// [`Error::Usage`] where the shapes differ or a mass is not positive; [`Error::Numeric`] where a position is not finite,
+/// before or after.
 pub fn place(
     masses: &[f64],
     onto: ArrayView3<f64>,
@@ -59,7 +60,8 @@ pub fn place(
             (0..3).for_each(|c| atom[c] = to[c] + arm[c] + 2.0 * (w * once[c] + twice[c]));
         }
     });
-    Ok(())
+    // Huge numbers overflow.
+    all_finite("placed sample", positions.view())
 }
 
 fn all_finite(what: &str, frames: ArrayView3<f64>) -> Result<()> {

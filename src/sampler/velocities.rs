@@ -17,7 +17,7 @@ use crate::{Error, Result};
 /// their kinetic energy has mean (3n - 6) kT / 2, and nothing is rescaled.
 ///
 /// # Errors
-/// [`Error::Usage`] for a temperature that is not positive and finite.
+/// [`Error::Usage`] for a temperature that is not positive and finite, and for samples past the last index.
 pub fn maxwell(
     masses: &[f64],
     positions: &Array3<f64>,
@@ -28,6 +28,7 @@ pub fn maxwell(
     if !(temperature > 0.0 && temperature.is_finite()) {
         return Err(Error::usage(format!("temperature {temperature} K: velocities need a positive one")));
     }
+    super::check_range(first, positions.dim().0)?;
     // (angstrom/fs)^2 amu per kelvin.
     let thermal = BOLTZMANN * ENERGY_TO_KINETIC * temperature;
     let mut out = Array3::zeros(positions.raw_dim());

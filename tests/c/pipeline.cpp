@@ -159,7 +159,7 @@ int main(int argc, char **argv) {
         CHECK(bzd_evaluate(drawn, states, &json) == BZD_OK && std::strstr(json, "tvd") != nullptr);
         bzd_string_free(json);
         bzd_dataset_free(drawn);
-        for (const char *stage : {"labelling", "equilibrating", "fitting", "training", "refining"}) {
+        for (const char *stage : {"labeling", "equilibrating", "fitting", "training", "refining"}) {
             CHECK(stages.find(stage) != std::string::npos);
         }
     }

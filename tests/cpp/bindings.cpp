@@ -199,7 +199,7 @@ static void potentials(boltzdrift::Dataset &data) {
     CHECK(REFUSED(potential, data.label(gives_nan)).find("frame 0") != std::string::npos);
     try {
         data.label(springs, [](const boltzdrift::Progress &now) -> bool {
-            if (now.stage == "labelling") throw Own{5};
+            if (now.stage == "labeling") throw Own{5};
             return true;
         });
         CHECK(false);
@@ -221,6 +221,9 @@ static void samplers(const boltzdrift::Sampler &sampler, Springs &springs, const
     for (std::size_t k = 0; k < part.size(); k++) CHECK(part[k] == all[9 * 30 + k]);
     std::vector<double> small(8);
     REFUSED(invalid, sampler.sample({7, 0, 1}, small));
+    REFUSED(invalid, (void)sampler.velocities({7, 0, 3}, kelvin, all));
+    REFUSED(invalid, (void)sampler.velocities({7, UINT64_MAX, 64}, kelvin, all));
+    CHECK(REFUSED(invalid, (void)sampler.refined(springs, {7, 0, 1}, "[1, 300]")).find("object") != std::string::npos);
     REFUSED(invalid, (void)sampler.sample({7, 0, SIZE_MAX / 2}));
 
     // Many threads, one handle: the same bytes.
@@ -247,6 +250,12 @@ static void samplers(const boltzdrift::Sampler &sampler, Springs &springs, const
     const auto order = sampler.match(other, there);
     CHECK(order[0] == 1 && order[1] + order[2] == 2);
     REFUSED(invalid, (void)sampler.match(std::vector<std::int32_t>{6, 1, 1}, there));
+    REFUSED(invalid, (void)sampler.match(other, there, std::vector<std::int32_t>{0, 1, 1}));
+    std::vector<double> huge(9, 1e307), once = sampler.sample({7, 3, 1});
+    huge[0] = -1e307;
+    REFUSED(failed, sampler.place({7, 3, 1}, huge, boltzdrift::Orientation::keep, once));
+    REFUSED(failed, (void)boltzdrift::Sampler::load("/dev/zero"));
+    CHECK(REFUSED(failed, (void)boltzdrift::Sampler::load("no\nsuch")).find('\n') == std::string::npos);
     std::vector<double> onto;
     for (const auto atom : order)
         for (std::size_t c = 0; c < 3; c++) onto.push_back(there[static_cast<std::size_t>(3 * atom) + c]);
@@ -285,6 +294,8 @@ int main(int argc, char **argv) {
     CHECK(std::fabs(boltzdrift::lammps_units("metal")[3] - 23.060548) < 1e-5);
     REFUSED(invalid, (void)boltzdrift::lammps_units("lj"));
     REFUSED(invalid, (void)boltzdrift::unit("eV", "length"));
+    CHECK(boltzdrift::Settings({{"small", std::uint8_t(53)}, {"view", std::string_view("x")}}).json() ==
+          "{\"small\": 53, \"view\": \"x\"}");
     CHECK(boltzdrift::Settings({{"a", 1}, {"b", 0.5}, {"c", "x\"\n"}, {"d", true}}).json() ==
           "{\"a\": 1, \"b\": 0.5, \"c\": \"x\\\"\\u000a\", \"d\": true}");
 
@@ -320,6 +331,16 @@ int main(int argc, char **argv) {
         REFUSED(interrupted, (void)boltzdrift::train(pool.states, small, [](const boltzdrift::Progress &now) {
                     return now.stage != "training";
                 }));
+        // Also at the very last report.
+        try {
+            (void)boltzdrift::train(pool.states, small, [](const boltzdrift::Progress &now) -> bool {
+                if (now.stage == "training" && now.done >= now.total) throw Own{9};
+                return true;
+            });
+            CHECK(false);
+        } catch (const Own &own) {
+            CHECK(own.number == 9);
+        }
         double loss = 0.0;
         const auto sampler = boltzdrift::train(pool.states, small, [&](const boltzdrift::Progress &now) {
             loss = now.value;

@@ -1,7 +1,7 @@
 //! Frames on which the potential fails.
 
 use boltzdrift::dataset::{self, Dataset, ReadOptions};
-use boltzdrift::label::{Labelling, Settings};
+use boltzdrift::label::{Labeling, Settings};
 use boltzdrift::potential::{evaluate, Gdml};
 use boltzdrift::Error;
 use ndarray::{s, Axis};
@@ -35,10 +35,10 @@ fn a_failing_frame_is_named_as_in_the_file_and_left_out_where_asked() {
         let mut potential = Analytic { way, ..Analytic::default() };
         let settings = Settings { batch, skip_failing: false };
         for attempt in 0..2 {
-            let labelling = Labelling::new(&data, &mut potential, &partial, settings).unwrap();
+            let labeling = Labeling::new(&data, &mut potential, &partial, settings).unwrap();
             // The frames before the failing one are kept.
-            assert_eq!(labelling.progress().done, 8 * attempt);
-            let error = labelling.run(&mut |_| Ok(())).err().unwrap();
+            assert_eq!(labeling.progress().done, 8 * attempt);
+            let error = labeling.run(&mut |_| Ok(())).err().unwrap();
             assert!(matches!(error, Error::Potential { frame: 21, .. }), "{error}");
             let said = error.to_string();
             for word in ["potential analytic, frame 21:", "data.npz", "--skip-failing"] {
@@ -46,7 +46,7 @@ fn a_failing_frame_is_named_as_in_the_file_and_left_out_where_asked() {
             }
         }
         let skip = Settings { skip_failing: true, ..settings };
-        let labelled = Labelling::new(&data, &mut potential, &partial, skip).unwrap();
+        let labelled = Labeling::new(&data, &mut potential, &partial, skip).unwrap();
         let labelled = labelled.run(&mut |_| Ok(())).unwrap();
         assert_eq!(labelled.left_out().unwrap(), "2 of 28 frames left out as failing: frames 21, 45");
         assert_eq!(labelled.len(), 26);
@@ -63,7 +63,7 @@ fn a_failing_frame_is_named_as_in_the_file_and_left_out_where_asked() {
         let (energies, forces) = evaluate(&mut potential, &data.species, kept.view()).unwrap();
         assert!(back.positions == kept && back.energies == Some(energies) && back.forces == Some(forces));
         // What was left out is not taken back in silence.
-        let error = Labelling::new(&data, &mut potential, &partial, settings).err().unwrap();
+        let error = Labeling::new(&data, &mut potential, &partial, settings).err().unwrap();
         let said = error.to_string();
         assert!(said.contains("frames 21, 45") && said.contains("--skip-failing again"), "{said}");
         labelled.remove_partial().unwrap();
@@ -78,8 +78,8 @@ fn nothing_is_written_where_every_frame_fails() {
     data.source.digest = data.digest();
     let mut potential = Analytic::default();
     let settings = Settings { batch: 4, skip_failing: true };
-    let labelling = Labelling::new(&data, &mut potential, &room.path().join("partial"), settings).unwrap();
-    let said = labelling.run(&mut |_| Ok(())).err().unwrap().to_string();
+    let labeling = Labeling::new(&data, &mut potential, &room.path().join("partial"), settings).unwrap();
+    let said = labeling.run(&mut |_| Ok(())).err().unwrap().to_string();
     assert!(said.contains("every frame") && said.contains("partial"), "{said}");
 }
 

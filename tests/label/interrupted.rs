@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use boltzdrift::label::{Labelling, Settings};
+use boltzdrift::label::{Labeling, Settings};
 use boltzdrift::Error;
 
 use crate::analytic::Noise;
@@ -55,9 +55,9 @@ fn a_run_stopped_between_batches_evaluates_no_frame_twice() {
     let mut stops = 0;
     let labelled = loop {
         let settings = Settings { batch: 1 + (9.0 * chance(&mut noise)) as usize, ..Settings::default() };
-        let labelling = Labelling::new(&data, &mut potential, &partial, settings).unwrap();
-        let there = labelling.progress().done;
-        match labelling.run(&mut |progress| match progress.done > there && chance(&mut noise) < 0.7 {
+        let labeling = Labeling::new(&data, &mut potential, &partial, settings).unwrap();
+        let there = labeling.progress().done;
+        match labeling.run(&mut |progress| match progress.done > there && chance(&mut noise) < 0.7 {
             true => Err(Error::Interrupted(progress.done.to_string())),
             false => Ok(()),
         }) {
@@ -70,7 +70,7 @@ fn a_run_stopped_between_batches_evaluates_no_frame_twice() {
     finish(&data, &labelled, &out);
     assert_eq!(potential.frames, 200);
     let whole =
-        Labelling::new(&data, &mut potential, &room.path().join("other"), Settings::default()).unwrap();
+        Labeling::new(&data, &mut potential, &room.path().join("other"), Settings::default()).unwrap();
     finish(&data, &whole.run(&mut |_| Ok(())).unwrap(), &room.path().join("whole.npz"));
     assert!(std::fs::read(&out).unwrap() == std::fs::read(room.path().join("whole.npz")).unwrap());
 }
@@ -93,8 +93,8 @@ fn killed_child() {
     };
     let mut potential = Analytic { watch: Some(Box::new(watch)), ..Analytic::default() };
     let settings = Settings { batch: BATCH, ..Settings::default() };
-    let labelling = Labelling::new(&data, &mut potential, &folder.join("partial"), settings).unwrap();
-    let labelled = labelling.run(&mut |_| Ok(())).unwrap();
+    let labeling = Labeling::new(&data, &mut potential, &folder.join("partial"), settings).unwrap();
+    let labelled = labeling.run(&mut |_| Ok(())).unwrap();
     finish(&data, &labelled, &folder.join("out.npz"));
 }
 
@@ -140,8 +140,8 @@ fn a_killed_run_goes_on_with_the_batch_in_flight() {
     assert!(seen <= total + kills * BATCH, "{seen} frames evaluated after {kills} kills");
     let whole = room.path().join("whole.npz");
     let mut potential = Analytic::default();
-    let labelling = Labelling::new(&data, &mut potential, &room.path().join("other"), Settings::default());
-    finish(&data, &labelling.unwrap().run(&mut |_| Ok(())).unwrap(), &whole);
+    let labeling = Labeling::new(&data, &mut potential, &room.path().join("other"), Settings::default());
+    finish(&data, &labeling.unwrap().run(&mut |_| Ok(())).unwrap(), &whole);
     assert!(std::fs::read(room.path().join("out.npz")).unwrap() == std::fs::read(whole).unwrap());
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::Dataset;
-use boltzdrift::label::{Labelling, Settings};
+use boltzdrift::label::{Labeling, Settings};
 use boltzdrift::potential::Gdml;
 use boltzdrift::{Error, Result};
 
@@ -24,8 +24,8 @@ fn stop() -> Result<()> {
 /// Labels until so many frames are done.
 fn until(data: &Dataset, potential: &mut Analytic, partial: &Path, frames: usize) {
     let settings = Settings { batch: 3, ..Settings::default() };
-    let labelling = Labelling::new(data, potential, partial, settings).unwrap();
-    let ended = labelling.run(&mut |progress| if progress.done >= frames { stop() } else { Ok(()) });
+    let labeling = Labeling::new(data, potential, partial, settings).unwrap();
+    let ended = labeling.run(&mut |progress| if progress.done >= frames { stop() } else { Ok(()) });
     assert!(matches!(ended.err().unwrap(), Error::Interrupted(_)));
 }
 
@@ -59,9 +59,9 @@ fn a_torn_end_is_computed_again() {
         };
         std::fs::write(&partial, &bytes).unwrap();
         let mut potential = Analytic::default();
-        let labelling = Labelling::new(&data, &mut potential, &partial, Settings::default()).unwrap();
-        assert_eq!(labelling.progress().done, there);
-        let labelled = labelling.run(&mut |_| Ok(())).unwrap();
+        let labeling = Labeling::new(&data, &mut potential, &partial, Settings::default()).unwrap();
+        assert_eq!(labeling.progress().done, there);
+        let labelled = labeling.run(&mut |_| Ok(())).unwrap();
         finish(&data, &labelled, &out);
         labelled.remove_partial().unwrap();
         assert_eq!(potential.frames, 30 - there);
@@ -79,7 +79,7 @@ fn damage_is_named() {
     let refused = |bytes: &[u8], words: &[&str]| {
         std::fs::write(&partial, bytes).unwrap();
         let mut potential = Analytic::default();
-        let error = Labelling::new(&data, &mut potential, &partial, Settings::default()).err().unwrap();
+        let error = Labeling::new(&data, &mut potential, &partial, Settings::default()).err().unwrap();
         let said = error.to_string();
         assert!(matches!(error, Error::Data { .. }) && !said.contains('\n'), "{said}");
         for word in words.iter().chain(&["partial", "remove"]) {
@@ -114,8 +114,8 @@ fn damage_is_named() {
     // Damage that is done between the labels and their writing is seen too.
     std::fs::write(&partial, &whole).unwrap();
     let mut potential = Analytic::default();
-    let labelling = Labelling::new(&data, &mut potential, &partial, Settings::default()).unwrap();
-    let labelled = labelling.run(&mut |_| Ok(())).unwrap();
+    let labeling = Labeling::new(&data, &mut potential, &partial, Settings::default()).unwrap();
+    let labelled = labeling.run(&mut |_| Ok(())).unwrap();
     let mut bytes = std::fs::read(&partial).unwrap();
     bytes[start + 20 * RECORD + 50] ^= 1;
     std::fs::write(&partial, bytes).unwrap();
@@ -136,7 +136,7 @@ fn results_of_others_are_not_taken() {
     let (room, data, partial) = half();
     let bytes = std::fs::read(&partial).unwrap();
     let refused = |data: &Dataset, potential: &mut dyn boltzdrift::potential::Potential, word: &str| {
-        let error = Labelling::new(data, potential, &partial, Settings::default()).err().unwrap();
+        let error = Labeling::new(data, potential, &partial, Settings::default()).err().unwrap();
         let said = error.to_string();
         assert!(matches!(error, Error::Usage(_)) && !said.contains('\n'), "{said}");
         for word in [word, "partial:", "remove it to begin anew"] {
@@ -155,12 +155,12 @@ fn results_of_others_are_not_taken() {
     assert!(std::fs::read(&partial).unwrap() == bytes, "it was touched");
     // One coefficient apart, under the same name.
     let (mut one, kept) = (field(4), room.path().join("partial:gdml"));
-    let labelling = Labelling::new(&data, &mut one, &kept, Settings::default()).unwrap();
-    labelling.run(&mut |_| Ok(())).unwrap();
+    let labeling = Labeling::new(&data, &mut one, &kept, Settings::default()).unwrap();
+    labeling.run(&mut |_| Ok(())).unwrap();
     let mut parts = one.parts().clone();
     parts.coefficients[[0, 0]] += 1e-9;
     let mut other = Gdml::new(parts).unwrap();
-    let said = Labelling::new(&data, &mut other, &kept, Settings::default()).err().unwrap().to_string();
+    let said = Labeling::new(&data, &mut other, &kept, Settings::default()).err().unwrap().to_string();
     assert!(said.contains("another potential of the same name"), "{said}");
 }
 
@@ -169,11 +169,11 @@ fn two_runs_do_not_mix() {
     let (_room, data, partial) = half();
     let (mut a, mut b) = (Analytic::default(), Analytic::default());
     let settings = Settings { batch: 3, ..Settings::default() };
-    let slow = Labelling::new(&data, &mut a, &partial, settings).unwrap();
-    let fast = Labelling::new(&data, &mut b, &partial, settings).unwrap();
+    let slow = Labeling::new(&data, &mut a, &partial, settings).unwrap();
+    let fast = Labeling::new(&data, &mut b, &partial, settings).unwrap();
     fast.run(&mut |_| Ok(())).unwrap();
     let said = slow.run(&mut |_| Ok(())).err().unwrap().to_string();
     assert!(said.contains("another run") && said.contains("partial"), "{said}");
-    let whole = Labelling::new(&data, &mut a, &partial, settings).unwrap();
+    let whole = Labeling::new(&data, &mut a, &partial, settings).unwrap();
     assert_eq!(whole.progress().done, 30);
 }

@@ -101,7 +101,7 @@ def test_what_a_function_keeps_stays_what_it_was() -> None:
 
 
 def test_a_potential_cannot_use_itself(data: Dataset) -> None:
-    """Nor change the frames that it is labelling: that would wait for ever."""
+    """Nor change the frames that it is labeling: that would wait for ever."""
     box: list[Potential] = []
 
     def again(species: object, positions: Floats) -> tuple[Floats, Floats]:
@@ -169,6 +169,8 @@ import os, signal, threading, time
 import boltzdrift, conftest
 from boltzdrift import Dataset, Potential
 
+# A process that was started in the background ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 data = Dataset.from_arrays(conftest.SPECIES, conftest.shaken(400))
 {potential}
 potential = Potential.from_function(function, name="springs")

@@ -68,7 +68,7 @@ def test_the_script_goes_from_a_calculator_to_released_seeds(tmp_path: Path) -> 
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    assert "labelling 1000 frames" in done.stdout
+    assert "labeling 1000 frames" in done.stdout
     assert "3 seeds, raw" in done.stdout
 
 

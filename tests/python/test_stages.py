@@ -89,7 +89,7 @@ def test_bars_of_tqdm_follow_the_stages(data: Dataset, potential: Potential) -> 
     said = io.StringIO()
     data.label(potential, progress=ProgressBar(file=said, mininterval=0.0))
     text = said.getvalue()
-    assert "labelling" in text
+    assert "labeling" in text
     assert re.search(r"400/400", text)
     data.label(potential, progress=True)
     with pytest.raises(TypeError, match="progress must be"):

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
-use boltzdrift::label::{Difference, Labelling, Settings};
+use boltzdrift::label::{Difference, Labeling, Settings};
 use boltzdrift::potential::Spec;
 use boltzdrift::{Error, Result};
 use clap::Args;
@@ -45,14 +45,14 @@ impl Label {
         }
         self.check_format(&data)?;
         let settings = Settings { batch: self.batch, skip_failing: self.skip_failing };
-        let labelling = Labelling::new(&data, potential.as_mut(), &partial, settings)?;
-        let (before, total) = (labelling.progress().done, data.len());
+        let labeling = Labeling::new(&data, potential.as_mut(), &partial, settings)?;
+        let (before, total) = (labeling.progress().done, data.len());
         if before > 0 && !quiet {
             say(&format!("going on after {before} of {total} frames, kept in {}", partial.display()))?;
         }
-        let bar = Bar::new(quiet, "labelling", "frames");
+        let bar = Bar::new(quiet, "labeling", "frames");
         bar.begin(before as u64, total as u64);
-        let labelled = labelling.run(&mut |progress| {
+        let labelled = labeling.run(&mut |progress| {
             bar.set(progress.done as u64, Some(progress.total as u64));
             if interrupted() && progress.done < progress.total {
                 return Err(Error::Interrupted(format!(

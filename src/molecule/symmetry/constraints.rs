@@ -33,6 +33,8 @@ use crate::Result;
 const SHORT: f64 = 0.90;
 /// Mean angle above which two neighbors stand opposite each other.
 const OPPOSITE: f64 = 0.75 * PI;
+/// That near to it a single frame does not tell.
+const UNCLEAR: f64 = 25.0 / 180.0 * PI;
 /// Mean angle above which an atom with two neighbors is linear.
 const LINEAR: f64 = 160.0 / 180.0 * PI;
 /// Sum of the three mean angles above which an atom with three neighbors is planar (tetrahedral: 328).
@@ -176,6 +178,10 @@ fn centers(positions: &ArrayView3<f64>, bonds: &Bonds, colors: &[usize], classes
             continue;
         }
         let across = |a: usize, b: usize| mean_angle(positions, [a, center, b]) > OPPOSITE;
+        // One hot frame says it only where the angle is far from both.
+        let unclear = |a: usize, b: usize| {
+            frames == 1 && (mean_angle(positions, [a, center, b]) - OPPOSITE).abs() < UNCLEAR
+        };
         let mut opposite = HashMap::new();
         for (k, &a) in around.iter().enumerate() {
             for &b in &around[k + 1..] {
@@ -186,7 +192,13 @@ fn centers(positions: &ArrayView3<f64>, bonds: &Bonds, colors: &[usize], classes
                         vec![colors[center]],
                         Kind::Opposite,
                         [center, a, b, b],
-                        if is { 1 } else { -1 },
+                        if unclear(a, b) {
+                            0
+                        } else if is {
+                            1
+                        } else {
+                            -1
+                        },
                     );
                 }
             }

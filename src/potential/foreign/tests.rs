@@ -215,7 +215,7 @@ fn descriptions_of_every_size_are_read() {
     let own = unsafe { Descriptor::read(&raw const small) }.unwrap();
     assert_eq!((own.flags, own.reserved, own.largest_batch), (0, 0, 0));
     assert_eq!(open(&own).unwrap().name(), "springs");
-    for size in [0, 8, 5000] {
+    for size in [0, 8, 28, 5000] {
         let wrong = Descriptor { struct_size: size, ..given };
         // SAFETY: as above; nothing past the size is read.
         let error = unsafe { Descriptor::read(&raw const wrong) }.unwrap_err().to_string();
