@@ -70,7 +70,7 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format -q --check .
 	.venv/bin/mypy --config-file python/pyproject.toml python/boltzdrift
-	.venv/bin/shellcheck .ci/run .ci/*.sh
+	.venv/bin/shellcheck .ci/run .ci/*.sh .cargo/linker.sh
 
 clean: ## delete what was built; .venv and demo/ stay
 	cargo clean
