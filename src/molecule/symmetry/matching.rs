@@ -165,6 +165,19 @@ mod tests {
     }
 
     #[test]
+    fn a_hot_molecule_is_no_other_stereoisomer() {
+        // Ethanol with C-C-O opened to 142 degrees, as happens at 500 K: the carbon is a tetrahedron all the same.
+        let (species, frames) = noisy(&ETHANOL, 50, 0.03, 3);
+        let bonds = Bonds::from_mean_distances(&species, frames.view()).unwrap();
+        let model = Molecule { species: &species, bonds: &bonds, positions: frames.view() };
+        let mut rows = ETHANOL;
+        rows[2].2[1] = 142.0;
+        let (_, hot) = noisy(&rows, 1, 1e-6, 9);
+        let order = find(model, &species, hot.index_axis(Axis(0), 0), &bonds).unwrap();
+        assert_eq!(order, (0..9).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn what_does_not_match_is_said() {
         let said = |result: Result<Vec<usize>>| result.unwrap_err().to_string();
         let text = said(matched(&CHIRAL, &[0, 1, 2, 3, 4], true));
