@@ -5,7 +5,7 @@
 #![cfg(feature = "train")]
 
 use boltzdrift::drift::features::{torsion, PairDistances};
-use boltzdrift::drift::kernel::{Field, Kernel, Normalization};
+use boltzdrift::drift::kernel::{Alignment, Field, Kernel, Labels, Normalization};
 use boltzdrift::drift::sliced;
 use boltzdrift::molecule::features::{distances, feature_forces, jacobian, Projection};
 use boltzdrift::train::objective::whitening;
@@ -103,8 +103,10 @@ fn kernel_fields_in_both_spaces() {
             } else {
                 Normalization::Physical { kt: number(&g["kt"]) }
             },
+            ..Field::plain(1.0)
         };
-        let v = field.drift(&place("generated"), &place("frames"), Some(&force)).unwrap();
+        let labels = Labels { force: Some(&force), energy: None };
+        let v = field.drift(&place("generated"), &place("frames"), labels).unwrap();
         let what = format!("{} {} {} {}", case["space"], case["kernel"], case["omega"], case["gamma"]);
         close(&what, &Vec::<f64>::try_from(v.view([-1])).unwrap(), &flat(&case["field"]));
     }
@@ -112,17 +114,19 @@ fn kernel_fields_in_both_spaces() {
 
 #[test]
 fn force_terms_refuse_what_they_cannot_do() {
-    let field = Field {
-        kernel: Kernel::Laplace,
-        tau: 1.0,
-        omega: 0.1,
-        gamma: 0.0,
-        normalization: Normalization::Scaled { force_norm: 1.0 },
-    };
+    let field = Field { kernel: Kernel::Laplace, omega: 0.1, ..Field::plain(1.0) };
     let x = Tensor::zeros([3, 4], (tch::Kind::Double, Device::Cpu));
-    assert!(field.drift(&x, &x, Some(&x)).unwrap_err().to_string().contains("Remark 3.1"));
+    assert!(field
+        .drift(&x, &x, Labels { force: Some(&x), energy: None })
+        .unwrap_err()
+        .to_string()
+        .contains("Remark 3.1"));
     let gaussian = Field { kernel: Kernel::Gaussian, ..field };
-    assert!(gaussian.drift(&x, &x, None).unwrap_err().to_string().contains("no forces"));
+    let said = |field: &Field| field.drift(&x, &x, Labels::default()).unwrap_err().to_string();
+    assert!(said(&Field { omega: 0.0, gamma: 0.1, ..gaussian.clone() }).contains("no forces"));
+    let energy = Field { omega: 0.0, gamma: 0.1, alignment: Alignment::Energy, ..gaussian.clone() };
+    assert!(said(&energy).contains("no energies"));
+    assert!(gaussian.drift(&x, &x, Labels::default()).unwrap_err().to_string().contains("no forces"));
 }
 
 #[test]

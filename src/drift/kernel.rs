@@ -1,8 +1,10 @@
 //! The paper's drifting field with its force terms.
 //!
-//! `V(x) = V+(x) - V-(x)`: attraction to the data y, repulsion from the generated batch itself (the
-//! self term kept, positives and negatives normalized apart, as in Algorithms 1, 2, 4 and 5).
+//! `V(x) = V+(x) - V-(x)`: attraction to the data y, repulsion from the generated batch itself. By default the self
+//! term is kept and positives and negatives are normalized apart, as in Algorithms 1, 2, 4 and 5; [`Weighting`] has
+//! the options of the original image models.
 
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::{Error, Result};
@@ -16,7 +18,7 @@ pub enum Normalization {
         /// Mean norm of the forces over the data set.
         force_norm: f64,
     },
-    /// Eqs. 15, 23, 32 and 35: times tau^2 / kT, and over kT.
+    /// Eqs. 15, 21, 23, 32 and 35: times tau^2 / kT, and over kT.
     Physical {
         /// Boltzmann's constant times the temperature, in the unit of force times length.
         kt: f64,
@@ -24,85 +26,216 @@ pub enum Normalization {
 }
 
 /// The kernel (Eq. 8 and below Eq. 10).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kernel {
     /// exp(-|x - y|^2 / (2 tau^2)).
+    #[default]
     Gaussian,
     /// exp(-|x - y| / tau). The score identity does not hold for it (Remark 3.1), so no force terms.
     Laplace,
 }
 
+/// What gamma weighs the data by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Alignment {
+    /// F_j . (y_j - x), the first-order form (Eqs. 23, 35 and 36).
+    #[default]
+    Force,
+    /// -E(y_j), exact (Eq. 21).
+    Energy,
+}
+
+/// How kernel values become weights: options of the image models (arXiv 2602.04770), all off in the paper here.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Weighting {
+    /// Leave each generated point out of its own repulsion.
+    pub exclude_self: bool,
+    /// One softmax over positives and negatives together, along both axes: the geometric mean of the two; each side's
+    /// weights are then multiplied by the sum of the other's.
+    pub joint: bool,
+    /// Several bandwidths, as factors of tau, whose fields are averaged; empty: tau alone.
+    pub bandwidths: Vec<f64>,
+    /// Each bandwidth's field over its root mean square, then summed instead of averaged.
+    pub normalize: bool,
+}
+
+/// Labels of the data y (M, d).
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Labels<'a> {
+    /// Forces, (M, d), in the unit of energy over that of y.
+    pub force: Option<&'a Tensor>,
+    /// Energies, (M).
+    pub energy: Option<&'a Tensor>,
+}
+
 /// Parameters of the field.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Field {
     /// The kernel.
     pub kernel: Kernel,
     /// Bandwidth tau.
     pub tau: f64,
-    /// Force interpolation weight omega (FI, Eqs. 15 and 34); 0 switches it off.
+    /// Force interpolation weight omega (FI, Eqs. 15, 32 and 34); 0 switches it off.
     pub omega: f64,
-    /// Force alignment strength gamma (FK, Eqs. 23 and 36); 0 switches it off.
+    /// Strength gamma of the alignment (FK, Eqs. 21, 23, 35 and 36); 0 switches it off.
     pub gamma: f64,
+    /// What gamma weighs by.
+    pub alignment: Alignment,
     /// Scale of the force terms.
     pub normalization: Normalization,
+    /// From kernel values to weights.
+    pub weighting: Weighting,
 }
 
 impl Field {
-    /// V (B, d) at generated points x (B, d), for data y (M, d) with forces (M, d) at y.
+    /// The field without forces: Gaussian kernel, bandwidth `tau`, the paper's weights.
+    pub fn plain(tau: f64) -> Field {
+        Field {
+            kernel: Kernel::Gaussian,
+            tau,
+            omega: 0.0,
+            gamma: 0.0,
+            alignment: Alignment::Force,
+            normalization: Normalization::Scaled { force_norm: 1.0 },
+            weighting: Weighting::default(),
+        }
+    }
+
+    /// V (B, d) at generated points x (B, d), for data y (M, d) with labels at y.
     ///
     /// # Errors
-    /// [`Error::Usage`] where forces are needed and missing, or wanted with a Laplace kernel; libtorch's
+    /// [`Error::Usage`] where labels are needed and missing, or wanted with a Laplace kernel; libtorch's
     /// own refusals.
-    pub fn drift(&self, x: &Tensor, y: &Tensor, force: Option<&Tensor>) -> Result<Tensor> {
-        let needs_force = self.omega != 0.0 || self.gamma != 0.0;
-        if needs_force && self.kernel == Kernel::Laplace {
+    pub fn drift(&self, x: &Tensor, y: &Tensor, labels: Labels) -> Result<Tensor> {
+        if (self.omega != 0.0 || self.gamma != 0.0) && self.kernel == Kernel::Laplace {
             return Err(Error::usage(
                 "force terms need the Gaussian kernel: the score identity does not hold for the Laplace kernel \
                  (Remark 3.1); use the Gaussian one or set omega and gamma to 0",
             ));
         }
-        let force = match (needs_force, force) {
-            (true, None) => return Err(Error::usage("omega or gamma is not 0, but the data has no forces")),
-            (true, force) => force,
-            (false, _) => None,
+        let alignment = self.alignment(x, y, labels)?;
+        let factors: &[f64] =
+            if self.weighting.bandwidths.is_empty() { &[1.0] } else { &self.weighting.bandwidths };
+        let mut sum: Option<Tensor> = None;
+        for factor in factors {
+            let mut v = self.at(self.tau * factor, x, y, labels.force, alignment.as_ref())?;
+            if self.weighting.normalize {
+                v = v.f_div(&v.f_square()?.f_mean(None::<Kind>)?.f_sqrt()?.f_clamp_min(1e-30)?)?;
+            } else if factors.len() > 1 {
+                v = v.f_mul_scalar(1.0 / factors.len() as f64)?;
+            }
+            sum = Some(match sum {
+                Some(sum) => sum.f_add(&v)?,
+                None => v,
+            });
+        }
+        sum.ok_or_else(|| Error::usage("bandwidths: give at least one"))
+    }
+
+    /// What gamma adds to the logarithm of the kernel, (B, M) or (1, M).
+    fn alignment(&self, x: &Tensor, y: &Tensor, labels: Labels) -> Result<Option<Tensor>> {
+        if self.gamma == 0.0 {
+            return Ok(None);
+        }
+        let along = match self.alignment {
+            Alignment::Force => {
+                // A_bj = F_j . (y_j - x_b)
+                let force = required(labels.force, "gamma is not 0, but the data has no forces")?;
+                let at_data = row_sum(&force.f_mul(y)?)?.f_unsqueeze(0)?;
+                at_data.f_sub(&x.f_matmul(&force.f_transpose(0, 1)?)?)?
+            }
+            Alignment::Energy => {
+                let energy = required(
+                    labels.energy,
+                    "gamma with alignment 'energy' is not 0, but the data has no energies",
+                )?;
+                energy.f_neg()?.f_unsqueeze(0)?
+            }
         };
-        let mut logits = self.logits(x, y)?;
-        if let (Some(force), true) = (force, self.gamma != 0.0) {
-            // A_bj = F_j . (y_j - x_b)
-            let at_data =
-                force.f_mul(y)?.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?.f_unsqueeze(0)?;
-            let alignment = at_data.f_sub(&x.f_matmul(&force.f_transpose(0, 1)?)?)?;
-            let alignment = match self.normalization {
-                Normalization::Scaled { .. } => {
-                    let spread = alignment.f_std_dim([1_i64].as_slice(), true, true)?;
-                    alignment.f_div(&spread)?
-                }
-                Normalization::Physical { kt } => alignment.f_div_scalar(kt)?,
-            };
-            logits = logits.f_add(&alignment.f_mul_scalar(self.gamma)?)?;
+        let along = match self.normalization {
+            Normalization::Scaled { .. } => {
+                along.f_div(&along.f_std_dim([1_i64].as_slice(), true, true)?.f_clamp_min(1e-30)?)?
+            }
+            Normalization::Physical { kt } => along.f_div_scalar(kt)?,
+        };
+        Ok(Some(along.f_mul_scalar(self.gamma)?))
+    }
+
+    /// The field at one bandwidth.
+    fn at(
+        &self,
+        tau: f64,
+        x: &Tensor,
+        y: &Tensor,
+        force: Option<&Tensor>,
+        alignment: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let mut positive = self.log_kernel(x, y, tau)?;
+        if let Some(alignment) = alignment {
+            positive = positive.f_add(alignment)?;
         }
-        let weights = logits.f_softmax(1, None::<Kind>)?;
-        let mut attraction = weights.f_matmul(y)?.f_sub(x)?.f_mul_scalar(1.0 - self.omega)?;
-        if let (Some(force), true) = (force, self.omega != 0.0) {
+        let mut negative = self.log_kernel(x, x, tau)?;
+        if self.weighting.exclude_self {
+            negative = negative.f_fill_diagonal_(f64::NEG_INFINITY, false)?;
+        }
+        let (positive, negative) = self.weights(&positive, &negative)?;
+        let toward = |weights: &Tensor, points: &Tensor| -> Result<Tensor> {
+            let sum = weights.f_matmul(points)?;
+            // A softmax along the points sums to 1.
+            let own = if self.weighting.joint {
+                x.f_mul(&row_sum(weights)?.f_unsqueeze(1)?)?
+            } else {
+                x.shallow_clone()
+            };
+            Ok(sum.f_sub(&own)?)
+        };
+        let mut attraction = toward(&positive, y)?.f_mul_scalar(1.0 - self.omega)?;
+        if self.omega != 0.0 {
+            let force = required(force, "omega is not 0, but the data has no forces")?;
             let scale = match self.normalization {
-                Normalization::Scaled { force_norm } => self.tau / force_norm,
-                Normalization::Physical { kt } => self.tau * self.tau / kt,
+                Normalization::Scaled { force_norm } => tau / force_norm,
+                Normalization::Physical { kt } => tau * tau / kt,
             };
-            attraction = attraction.f_add(&weights.f_matmul(force)?.f_mul_scalar(self.omega * scale)?)?;
+            attraction = attraction.f_add(&positive.f_matmul(force)?.f_mul_scalar(self.omega * scale)?)?;
         }
-        let repulsion = self.logits(x, x)?.f_softmax(1, None::<Kind>)?.f_matmul(x)?.f_sub(x)?;
-        Ok(attraction.f_sub(&repulsion)?)
+        Ok(attraction.f_sub(&toward(&negative, x)?)?)
+    }
+
+    /// Weights of positives (B, M) and negatives (B, B) from their logarithms.
+    fn weights(&self, positive: &Tensor, negative: &Tensor) -> Result<(Tensor, Tensor)> {
+        if !self.weighting.joint {
+            return Ok((positive.f_softmax(1, None::<Kind>)?, negative.f_softmax(1, None::<Kind>)?));
+        }
+        let all = Tensor::f_cat(&[positive, negative], 1)?;
+        let both = all.f_softmax(1, None::<Kind>)?.f_mul(&all.f_softmax(0, None::<Kind>)?)?.f_sqrt()?;
+        let lengths = [positive.size2()?.1, negative.size2()?.1];
+        let mut parts = both.f_split_with_sizes(lengths.as_slice(), 1)?.into_iter();
+        let (Some(p), Some(n)) = (parts.next(), parts.next()) else {
+            return Err(Error::Numeric("libtorch split two parts into fewer".into()));
+        };
+        let (of_p, of_n) = (row_sum(&p)?.f_unsqueeze(1)?, row_sum(&n)?.f_unsqueeze(1)?);
+        Ok((p.f_mul(&of_n)?, n.f_mul(&of_p)?))
     }
 
     /// log k(x, y), (B, M).
-    fn logits(&self, x: &Tensor, y: &Tensor) -> Result<Tensor> {
-        let norm = |t: &Tensor| t.f_square()?.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>);
+    fn log_kernel(&self, x: &Tensor, y: &Tensor, tau: f64) -> Result<Tensor> {
+        let norm = |t: &Tensor| row_sum(&t.f_square()?);
         let product = x.f_matmul(&y.f_transpose(0, 1)?)?.f_mul_scalar(-2.0)?;
         let square =
             product.f_add(&norm(x)?.f_unsqueeze(1)?)?.f_add(&norm(y)?.f_unsqueeze(0)?)?.f_clamp_min(0.0)?;
         Ok(match self.kernel {
-            Kernel::Gaussian => square.f_mul_scalar(-0.5 / (self.tau * self.tau))?,
-            Kernel::Laplace => square.f_sqrt()?.f_mul_scalar(-1.0 / self.tau)?,
+            Kernel::Gaussian => square.f_mul_scalar(-0.5 / (tau * tau))?,
+            Kernel::Laplace => square.f_sqrt()?.f_mul_scalar(-1.0 / tau)?,
         })
     }
+}
+
+fn row_sum(t: &Tensor) -> Result<Tensor> {
+    Ok(t.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?)
+}
+
+fn required<'a>(label: Option<&'a Tensor>, otherwise: &str) -> Result<&'a Tensor> {
+    label.ok_or_else(|| Error::usage(otherwise))
 }

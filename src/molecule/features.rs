@@ -17,23 +17,10 @@ pub fn distances(positions: ArrayView3<f64>) -> Array2<f64> {
     })
 }
 
-/// Unit vectors of the pairs, (P, 3) for one frame (n, 3): the non-zeros of the Jacobian (Eq. 27).
-fn unit_vectors(frame: ArrayView2<f64>, pairs: &[(usize, usize)]) -> Array2<f64> {
-    let mut out = Array2::zeros((pairs.len(), 3));
-    for (k, &(i, j)) in pairs.iter().enumerate() {
-        let d = [0, 1, 2].map(|c| frame[[i, c]] - frame[[j, c]]);
-        let r = d.iter().map(|x| x * x).sum::<f64>().sqrt();
-        for c in 0..3 {
-            out[[k, c]] = d[c] / r;
-        }
-    }
-    out
-}
-
 /// Jacobian of the pair distances, (P, 3n), for one frame (n, 3): six non-zeros a row (Eq. 27).
 pub fn jacobian(frame: ArrayView2<f64>) -> Array2<f64> {
     let pairs = pairs(frame.nrows());
-    let u = unit_vectors(frame, &pairs);
+    let u = unit_vectors(frame, &pairs).0;
     let mut out = Array2::zeros((pairs.len(), 3 * frame.nrows()));
     for (k, &(i, j)) in pairs.iter().enumerate() {
         for c in 0..3 {
@@ -54,10 +41,18 @@ pub enum Projection {
     Naive,
 }
 
-/// Singular values below this part of the largest are cut. The rank is 3n - 6 in general and lower for
-/// linear and planar frames, so a fixed count would be wrong.
-#[cfg(feature = "train")]
-const RELATIVE_CUT: f64 = 1e-10;
+/// Unit vectors of the pairs, (P, 3) for one frame (n, 3): the non-zeros of the Jacobian (Eq. 27); and their lengths.
+pub(super) fn unit_vectors(frame: ArrayView2<f64>, pairs: &[(usize, usize)]) -> (Array2<f64>, Vec<f64>) {
+    let mut out = Array2::zeros((pairs.len(), 3));
+    let mut lengths = Vec::with_capacity(pairs.len());
+    for (k, &(i, j)) in pairs.iter().enumerate() {
+        let d: [f64; 3] = std::array::from_fn(|c| frame[[i, c]] - frame[[j, c]]);
+        let r = d.iter().map(|x| x * x).sum::<f64>().sqrt();
+        (0..3).for_each(|c| out[[k, c]] = d[c] / r);
+        lengths.push(r);
+    }
+    (out, lengths)
+}
 
 /// Feature-space forces G in kcal/mol/angstrom, (N, P), of forces (N, n, 3) at positions (N, n, 3)
 /// (Algorithm 3), in parallel over frames.
@@ -70,62 +65,48 @@ pub fn feature_forces(
     forces: ArrayView3<f64>,
     projection: Projection,
 ) -> crate::Result<Array2<f64>> {
-    use ndarray::{Array1, Axis, Zip};
-    use ndarray_linalg::{Eigh, UPLO};
+    use super::gram::Gram;
+
+    per_frame(positions, "feature forces", |frame, row| {
+        let gram = Gram::new(positions.index_axis(ndarray::Axis(0), frame));
+        let f = forces.index_axis(ndarray::Axis(0), frame).iter().copied().collect();
+        match projection {
+            Projection::Naive => gram.carry(&f, row),
+            Projection::Exact => gram.carry(&gram.solve(&f)?, row),
+        }
+        Some(())
+    })
+}
+
+/// One row of features for every frame, in parallel; `work` gives `None` where LAPACK fails.
+///
+/// # Errors
+/// [`Error::Numeric`](crate::Error::Numeric) naming the first frame whose row is not finite.
+#[cfg(feature = "train")]
+pub(super) fn per_frame(
+    positions: ArrayView3<f64>,
+    what: &str,
+    work: impl Fn(usize, &mut [f64]) -> Option<()> + Sync,
+) -> crate::Result<Array2<f64>> {
+    use rayon::prelude::*;
 
     let (frames, atoms, _) = positions.dim();
-    let pairs = pairs(atoms);
-    let mut out = Array2::zeros((frames, pairs.len()));
-    let failed = std::sync::Mutex::new(None);
-    Zip::indexed(out.axis_iter_mut(Axis(0))).par_for_each(|frame, mut row| {
-        let u = unit_vectors(positions.index_axis(Axis(0), frame), &pairs);
-        let f: Array1<f64> = forces.index_axis(Axis(0), frame).iter().copied().collect();
-        let carry = |v: &Array1<f64>, row: &mut ndarray::ArrayViewMut1<f64>| {
-            for (k, &(i, j)) in pairs.iter().enumerate() {
-                row[k] = (0..3).map(|c| u[[k, c]] * (v[3 * i + c] - v[3 * j + c])).sum();
-            }
-        };
-        if projection == Projection::Naive {
-            carry(&f, &mut row);
-        } else {
-            // J^T J is built from its 3 x 3 blocks: -u u^T off the diagonal, their sums on it.
-            let mut gram = Array2::<f64>::zeros((3 * atoms, 3 * atoms));
-            for (k, &(i, j)) in pairs.iter().enumerate() {
-                for a in 0..3 {
-                    for b in 0..3 {
-                        let block = u[[k, a]] * u[[k, b]];
-                        gram[[3 * i + a, 3 * i + b]] += block;
-                        gram[[3 * j + a, 3 * j + b]] += block;
-                        gram[[3 * i + a, 3 * j + b]] -= block;
-                        gram[[3 * j + a, 3 * i + b]] -= block;
-                    }
-                }
-            }
-            match gram.eigh(UPLO::Lower) {
-                Ok((values, vectors)) => {
-                    let largest = values.iter().copied().fold(0.0, f64::max);
-                    let mut inner = vectors.t().dot(&f);
-                    for (x, &value) in inner.iter_mut().zip(&values) {
-                        *x = if value > RELATIVE_CUT * largest { *x / value } else { 0.0 };
-                    }
-                    carry(&vectors.dot(&inner), &mut row);
-                }
-                Err(_) => row.fill(f64::NAN),
-            }
-        }
-        if row.iter().any(|x| !x.is_finite()) {
-            if let Ok(mut failed) = failed.lock() {
-                *failed = Some(failed.map_or(frame, |other: usize| other.min(frame)));
-            }
-        }
-    });
-    match failed.into_inner() {
-        Ok(None) => Ok(out),
-        Ok(Some(frame)) => Err(crate::Error::Numeric(format!(
-            "feature forces of frame {frame} are not finite: two atoms coincide or a force is not finite there"
-        ))),
-        Err(_) => Err(crate::Error::Numeric("a thread computing feature forces failed".into())),
+    let columns = atoms * atoms.saturating_sub(1) / 2;
+    let mut out = vec![0.0; frames * columns];
+    let failed = out
+        .par_chunks_mut(columns.max(1))
+        .enumerate()
+        .filter_map(|(frame, row)| {
+            let done = work(frame, row).is_some() && row.iter().all(|x| x.is_finite());
+            (!done).then_some(frame)
+        })
+        .min();
+    if let Some(frame) = failed {
+        return Err(crate::Error::Numeric(format!(
+            "{what} of frame {frame} are not finite: two atoms coincide or a force is not finite there"
+        )));
     }
+    Array2::from_shape_vec((frames, columns), out).map_err(|error| crate::Error::Numeric(error.to_string()))
 }
 
 #[cfg(all(test, feature = "train"))]

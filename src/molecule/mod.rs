@@ -7,13 +7,18 @@ pub mod dihedral;
 mod energy_checks;
 pub mod features;
 pub mod force_check;
+#[cfg(feature = "train")]
+mod gram;
 pub(crate) mod jacobi;
 mod least_squares;
 pub mod mean_force;
+#[cfg(feature = "train")]
+pub mod metric;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod springs;
+pub mod superposition;
 pub mod symmetry;
 pub mod thermometer;
 mod thermometer_classes;

@@ -1,11 +1,11 @@
 //! Samples put where molecules of a running simulation are.
 
-use ndarray::{ArrayView2, ArrayView3, ArrayViewMut3};
+use ndarray::{ArrayView3, ArrayViewMut3};
 use rayon::prelude::*;
 
 use super::noise::{Purpose, Stream};
-use crate::molecule::jacobi::symmetric;
-use crate::molecule::vector::{cross, Vector};
+use crate::molecule::superposition::{center, superposition, turn};
+use crate::molecule::vector::Vector;
 use crate::{Error, Result};
 
 /// How a sample is turned.
@@ -48,16 +48,14 @@ pub fn place(
     let frames = positions.outer_iter_mut().into_par_iter().zip(onto.outer_iter().into_par_iter());
     frames.enumerate().for_each(|(k, (mut sample, there))| {
         let (from, to) = (center(masses, sample.view()), center(masses, there));
-        let [w, axis @ ..] = match orientation {
+        let rotation = match orientation {
             Orientation::Keep => superposition(masses, (sample.view(), from), (there, to)),
             Orientation::Random => random_rotation(seed, first + k as u64),
         };
         for mut atom in sample.outer_iter_mut() {
             let arm: Vector = std::array::from_fn(|c| atom[c] - from[c]);
-            // v + 2 w (q x v) + 2 q x (q x v)
-            let once = cross(axis, arm);
-            let twice = cross(axis, once);
-            (0..3).for_each(|c| atom[c] = to[c] + arm[c] + 2.0 * (w * once[c] + twice[c]));
+            let turned = turn(rotation, arm);
+            (0..3).for_each(|c| atom[c] = to[c] + turned[c]);
         }
     });
     // Huge numbers overflow.
@@ -69,11 +67,6 @@ fn all_finite(what: &str, frames: ArrayView3<f64>) -> Result<()> {
         Some(frame) => Err(Error::Numeric(format!("{what} {frame} has a position that is not finite"))),
         None => Ok(()),
     }
-}
-
-fn center(masses: &[f64], x: ArrayView2<f64>) -> Vector {
-    let total: f64 = masses.iter().sum();
-    std::array::from_fn(|c| x.column(c).iter().zip(masses).map(|(x, m)| x * m).sum::<f64>() / total)
 }
 
 /// A unit quaternion uniform over all rotations: four normal numbers over their norm.
@@ -88,36 +81,10 @@ fn random_rotation(seed: u64, index: u64) -> [f64; 4] {
     }
 }
 
-/// The rotation of a frame that brings it nearest to another one: the eigenvector of the largest eigenvalue of Horn's
-/// matrix (J. Opt. Soc. Am. A 4, 629, 1987), which is always a proper rotation, for planar and linear molecules too.
-fn superposition(masses: &[f64], from: (ArrayView2<f64>, Vector), to: (ArrayView2<f64>, Vector)) -> [f64; 4] {
-    let mut s = [[0.0; 3]; 3];
-    for (atom, &mass) in masses.iter().enumerate() {
-        for (i, row) in s.iter_mut().enumerate() {
-            for (j, entry) in row.iter_mut().enumerate() {
-                *entry += mass * (from.0[[atom, i]] - from.1[i]) * (to.0[[atom, j]] - to.1[j]);
-            }
-        }
-    }
-    let (trace, asymmetric) =
-        (s[0][0] + s[1][1] + s[2][2], [s[1][2] - s[2][1], s[2][0] - s[0][2], s[0][1] - s[1][0]]);
-    let mut horn = [[0.0; 4]; 4];
-    horn[0][0] = trace;
-    for i in 0..3 {
-        (horn[0][i + 1], horn[i + 1][0]) = (asymmetric[i], asymmetric[i]);
-        for j in 0..3 {
-            horn[i + 1][j + 1] = s[i][j] + s[j][i] - if i == j { trace } else { 0.0 };
-        }
-    }
-    let (values, vectors) = symmetric(horn);
-    let best = (1..4).fold(0, |best, k| if values[k] > values[best] { k } else { best });
-    vectors.map(|row| row[best])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::molecule::vector::dot;
+    use crate::molecule::vector::{cross, dot};
     use ndarray::{s, Array3};
 
     const MASSES: [f64; 5] = [12.0, 1.0, 19.0, 35.0, 80.0];

@@ -7,7 +7,10 @@ mod adam;
 pub mod checkpoint;
 pub mod device;
 pub mod draw;
+pub mod kernel;
+pub mod method;
 pub mod objective;
+mod overrides;
 mod parallel;
 pub mod quality;
 pub mod settings;
@@ -21,8 +24,12 @@ use tch::{Kind, Tensor};
 use adam::Adam;
 use checkpoint::Checkpoint;
 use draw::{spread, Weights};
-use objective::{KernelDrift, Objective, Sliced};
-pub use settings::{Method, Overrides, Settings};
+pub use kernel::FieldFigures;
+use kernel::KernelDrift;
+pub use method::{Method, Scale, Space};
+use objective::{Objective, Sliced};
+pub use overrides::Overrides;
+pub use settings::Settings;
 
 use crate::dataset::Dataset;
 use crate::generator::{layers, to_vec, Generator};
@@ -162,7 +169,7 @@ impl Trainer {
                 depth: settings.depth,
                 activation: "silu".into(),
             },
-            training: serde_json::to_value(&settings).map_err(|error| Error::Numeric(error.to_string()))?,
+            training: described(&settings, &objective)?,
             data_digest: dataset.source.digest.clone(),
             data_frames: frames,
             figures: serde_json::Value::Null,
@@ -247,6 +254,14 @@ impl Trainer {
     /// The loss in use.
     pub fn objective(&self) -> &Objective {
         &self.objective
+    }
+
+    /// Bandwidth, mean force norm and scale ratio (Eq. 33) of a kernel method.
+    pub fn field_figures(&self) -> Option<FieldFigures> {
+        match &self.objective {
+            Objective::Kernel(kernel) => Some(kernel.figures()),
+            Objective::Sliced(_) => None,
+        }
     }
 
     /// Steps done.
@@ -394,4 +409,14 @@ impl Trainer {
             scale: self.scale,
         })
     }
+}
+
+/// The settings for the sampler's record, and for a kernel method what was found of the data for its field.
+fn described(settings: &Settings, objective: &Objective) -> Result<serde_json::Value> {
+    let numeric = |error: serde_json::Error| Error::Numeric(error.to_string());
+    let mut out = serde_json::to_value(settings).map_err(numeric)?;
+    if let Objective::Kernel(kernel) = objective {
+        out["field"] = serde_json::to_value(kernel.figures()).map_err(numeric)?;
+    }
+    Ok(out)
 }

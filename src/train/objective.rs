@@ -1,18 +1,17 @@
-//! The losses: Eq. 30 with the kernel field, or with sliced targets.
+//! The loss over sliced targets, and which of the two losses a run has.
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, Axis};
 use ndarray_linalg::{Eigh, UPLO};
-use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::draw::{covariance, indices, mean, Weights};
+use super::kernel::KernelDrift;
 use super::settings::Settings;
 use crate::dataset::Dataset;
 use crate::drift::features::{torsion, PairDistances};
-use crate::drift::kernel::{Field, Kernel, Normalization};
 use crate::drift::sliced;
-use crate::molecule::features::{distances, feature_forces};
-use crate::sampler::noise::{Purpose, Stream};
+use crate::molecule::features::distances;
+use crate::sampler::noise::Stream;
 use crate::{Error, Result};
 
 /// Harmonics (cos k phi, sin k phi), k = 1 .. 3, which resolve the wells of a torsion.
@@ -21,15 +20,13 @@ const HARMONICS: usize = 3;
 const NARROWEST: f64 = 0.02;
 /// Floor of the whitened distances' widths in angstrom: below it lies the noise of exact constraints.
 const WHITENING_FLOOR: f64 = 0.03;
-/// Frames among which the median heuristic looks at all pairs.
-const MEDIAN_FRAMES: usize = 1000;
 
 /// A training loss over generated positions.
 #[derive(Debug)]
 pub enum Objective {
     /// Sliced drift.
     Sliced(Sliced),
-    /// The paper's kernel field in distance space.
+    /// The paper's kernel field.
     Kernel(KernelDrift),
 }
 
@@ -48,12 +45,12 @@ impl Objective {
 }
 
 /// Positions (B, 3n) as (n, 3, B).
-fn batch_last(positions: &Tensor) -> Result<Tensor> {
+pub(super) fn batch_last(positions: &Tensor) -> Result<Tensor> {
     let (batch, columns) = positions.size2()?;
     Ok(positions.f_transpose(0, 1)?.f_contiguous()?.f_view([columns / 3, 3, batch])?)
 }
 
-fn single(values: impl Iterator<Item = f64>, shape: &[i64], device: Device) -> Result<Tensor> {
+pub(super) fn single(values: impl Iterator<Item = f64>, shape: &[i64], device: Device) -> Result<Tensor> {
     let values: Vec<f32> = values.map(|x| x as f32).collect();
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(device)?)
 }
@@ -167,121 +164,4 @@ pub fn whitening(covariance: &Array2<f64>) -> Result<Array2<f64>> {
     })?;
     let scale = values.mapv(|v| 1.0 / (v.max(0.0) + WHITENING_FLOOR * WHITENING_FLOOR).sqrt());
     Ok(&vectors * &scale.insert_axis(Axis(0)))
-}
-
-/// Data and field of the kernel methods. Lengths are in units of the coordinates' standard deviation.
-#[derive(Debug)]
-pub struct KernelDrift {
-    distances: PairDistances,
-    data: Tensor,
-    force: Option<Tensor>,
-    field: Field,
-    positives: usize,
-    weights: Option<Weights>,
-}
-
-impl KernelDrift {
-    /// Prepares the data, drawn with `weights` where there are any; `scale` is the length unit in angstrom.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where the method needs forces and there are none, or all frames are alike.
-    pub fn new(
-        dataset: &Dataset,
-        scale: f64,
-        settings: &Settings,
-        weights: Option<&Weights>,
-        device: Device,
-    ) -> Result<Self> {
-        let y = distances(dataset.positions.view()) / scale;
-        let tau = match settings.tau {
-            Some(tau) => tau,
-            None => median_distance(&y, settings.seed, weights)?,
-        };
-        let (n, p) = (y.nrows() as i64, y.ncols() as i64);
-        let (mut force, mut force_norm) = (None, 1.0);
-        if settings.method.needs_forces() {
-            let forces = dataset.forces.as_ref().ok_or_else(|| {
-                Error::usage(format!(
-                    "{}: method {} needs forces and the file has none; dump them, or use --method sliced or drift",
-                    dataset.source.path.display(),
-                    settings.method
-                ))
-            })?;
-            let g = feature_forces(dataset.positions.view(), forces.view(), settings.projection())? * scale;
-            force_norm = match weights {
-                None => g.rows().into_iter().map(norm).sum::<f64>() / g.nrows() as f64,
-                Some(weights) => weights.mean(g.rows().into_iter().map(norm)),
-            };
-            if force_norm <= 0.0 {
-                return Err(Error::Numeric("all feature forces are zero; check the force columns".into()));
-            }
-            force = Some(single(g.iter().copied(), &[n, p], device)?);
-        }
-        log::info!("kernel bandwidth tau = {tau:.4}, mean norm of G = {force_norm:.4} (normalized units)");
-        Ok(KernelDrift {
-            distances: PairDistances::new(dataset.species.len(), device)?,
-            data: single(y.iter().copied(), &[n, p], device)?,
-            force,
-            field: Field {
-                kernel: Kernel::Gaussian,
-                tau,
-                omega: settings.omega,
-                gamma: settings.gamma,
-                normalization: Normalization::Scaled { force_norm },
-            },
-            positives: settings.positives,
-            weights: weights.cloned(),
-        })
-    }
-
-    /// The field in use: bandwidth and mean force norm, in normalized units.
-    pub fn field(&self) -> &Field {
-        &self.field
-    }
-
-    fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
-        let frames = self.data.size2()?.0 as usize;
-        let index = indices(stream, self.weights.as_ref(), frames, self.positives, positions.device())?;
-        let x = self.distances.apply(&batch_last(positions)?)?.f_transpose(0, 1)?.f_contiguous()?;
-        let target = tch::no_grad(|| -> Result<Tensor> {
-            let at = x.f_detach()?;
-            let y = self.data.f_index_select(0, &index)?;
-            let force = self.force.as_ref().map(|force| force.f_index_select(0, &index)).transpose()?;
-            Ok(at.f_add(&self.field.drift(&at, &y, force.as_ref())?)?)
-        })?;
-        let square = x.f_sub(&target)?.f_square()?;
-        Ok(square.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?.f_mean(None::<Kind>)?)
-    }
-}
-
-fn norm(row: ArrayView1<f64>) -> f64 {
-    row.dot(&row).sqrt()
-}
-
-/// Median distance between frames in feature space (the paper's heuristic for tau), over all pairs of at
-/// most 1000 random frames, drawn with the weights where there are any.
-fn median_distance(y: &Array2<f64>, seed: u64, weights: Option<&Weights>) -> Result<f64> {
-    let mut stream = Stream::new(seed, Purpose::Data, 0);
-    let chosen = match weights {
-        None => stream.distinct(y.nrows(), MEDIAN_FRAMES),
-        Some(weights) => (0..MEDIAN_FRAMES).map(|_| weights.frame(stream.uniform())).collect(),
-    };
-    let mut all: Vec<f64> = (0..chosen.len())
-        .into_par_iter()
-        .flat_map_iter(|a| {
-            let chosen = &chosen;
-            (a + 1..chosen.len()).map(move |b| {
-                let (one, other) = (y.row(chosen[a]), y.row(chosen[b]));
-                one.iter().zip(other).map(|(p, q)| (p - q) * (p - q)).sum::<f64>().sqrt()
-            })
-        })
-        .filter(|&d| d > 0.0)
-        .collect();
-    if all.is_empty() {
-        return Err(Error::usage(
-            "all frames are alike: there is no distribution to learn; give another trajectory",
-        ));
-    }
-    let middle = (all.len() - 1) / 2;
-    Ok(*all.select_nth_unstable_by(middle, f64::total_cmp).1)
 }

@@ -1,170 +1,25 @@
 //! What a training run is asked to do, with the defaults of each method.
 
-use std::fmt;
-use std::path::Path;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::error::Place;
+use super::method::{Method, Scale, Space};
+use super::overrides::Overrides;
+use crate::drift::kernel::{Alignment, Kernel, Weighting};
 use crate::molecule::features::Projection;
+use crate::molecule::metric::Metric;
 use crate::{Error, Result};
-
-/// The training method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub enum Method {
-    /// Sliced drift (the default).
-    #[default]
-    #[serde(rename = "sliced")]
-    Sliced,
-    /// The paper's kernel drift, without forces.
-    #[serde(rename = "drift")]
-    Drift,
-    /// Force-interpolated drift (Eq. 34).
-    #[serde(rename = "fi")]
-    ForceInterpolated,
-    /// Force-aligned kernel (Eq. 36).
-    #[serde(rename = "fk")]
-    ForceAligned,
-    /// Both.
-    #[serde(rename = "fi+fk")]
-    Combined,
-}
-
-const METHODS: [(Method, &str); 5] = [
-    (Method::Sliced, "sliced"),
-    (Method::Drift, "drift"),
-    (Method::ForceInterpolated, "fi"),
-    (Method::ForceAligned, "fk"),
-    (Method::Combined, "fi+fk"),
-];
-
-impl Method {
-    /// Whether the method needs forces.
-    pub fn needs_forces(self) -> bool {
-        matches!(self, Method::ForceInterpolated | Method::ForceAligned | Method::Combined)
-    }
-}
-
-impl FromStr for Method {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        METHODS.iter().find(|(_, name)| *name == text).map(|(method, _)| *method).ok_or_else(|| {
-            Error::usage(format!("method '{text}' is not known; give sliced, drift, fi, fk or fi+fk"))
-        })
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = METHODS.iter().find(|(method, _)| method == self).map_or("", |(_, name)| name);
-        f.write_str(name)
-    }
-}
 
 /// More weights, or more units in one layer of a batch, are refused: 2^28 numbers are 1 GiB, and a training
 /// holds several times that.
 const LARGEST_NETWORK: usize = 1 << 28;
-
-/// Settings as a user gives them, each optional: from a TOML or JSON file, and from the command line.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Overrides {
-    /// Method.
-    pub method: Option<Method>,
-    /// Temperature of the data in kelvin, recorded in the sampler.
-    pub temperature: Option<f64>,
-    /// Optimizer steps.
-    pub steps: Option<usize>,
-    /// Seed of weights, noise and batches.
-    pub seed: Option<u64>,
-    /// Generated samples of a step.
-    pub batch: Option<usize>,
-    /// Data frames of a step (kernel methods; the sliced drift takes as many as it generates).
-    pub positives: Option<usize>,
-    /// Learning rate at the start; it falls to 0 along a cosine.
-    pub learning_rate: Option<f64>,
-    /// Latent noise dimension.
-    pub noise: Option<usize>,
-    /// Units of each hidden layer.
-    pub width: Option<usize>,
-    /// Hidden layers.
-    pub depth: Option<usize>,
-    /// Random lines of whitened distances a step (sliced).
-    pub lines: Option<usize>,
-    /// Random lines of each rotatable bond's harmonics, and of all jointly, a step (sliced).
-    pub torsion_lines: Option<usize>,
-    /// Force interpolation weight (fi).
-    pub omega: Option<f64>,
-    /// Force alignment strength (fk).
-    pub gamma: Option<f64>,
-    /// Bandwidth in normalized feature units (kernel methods); the median heuristic where absent.
-    pub tau: Option<f64>,
-    /// `exact` or `naive` feature forces (fi, fk).
-    pub projection: Option<String>,
-}
-
-macro_rules! later_wins {
-    ($first:expr, $second:expr, $($field:ident),*) => {
-        Overrides { $($field: $second.$field.or($first.$field)),* }
-    };
-}
-
-impl Overrides {
-    /// Reads a TOML file, or JSON where the name ends in `.json`.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where it cannot be read, [`Error::Data`] for an unknown key or a wrong value.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, "cannot read", error))?;
-        let parsed = if path.extension().is_some_and(|e| e == "json") {
-            serde_json::from_str(&text).map_err(|error| error.to_string())
-        } else {
-            toml::from_str(&text).map_err(|error| error.message().to_owned())
-        };
-        parsed.map_err(|message| {
-            Error::data(Place::file(path), format!("{}; correct the setting", message.replace('\n', " ")))
-        })
-    }
-
-    /// These settings with those of `other` laid over them.
-    pub fn or_newer(self, other: Overrides) -> Overrides {
-        later_wins!(
-            self,
-            other,
-            method,
-            temperature,
-            steps,
-            seed,
-            batch,
-            positives,
-            learning_rate,
-            noise,
-            width,
-            depth,
-            lines,
-            torsion_lines,
-            omega,
-            gamma,
-            tau,
-            projection
-        )
-    }
-
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        *self == Overrides::default()
-    }
-}
 
 /// Settings with every gap filled, as they are stored in checkpoints and samplers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
     /// Method.
     pub method: Method,
-    /// Space in which the loss acts; always `distance`.
-    pub space: String,
+    /// Space in which the loss acts.
+    pub space: Space,
     /// Temperature of the data in kelvin, where it was given.
     pub temperature: Option<f64>,
     /// Optimizer steps.
@@ -199,6 +54,34 @@ pub struct Settings {
     pub tau: Option<f64>,
     /// Whether feature forces are `naive` (J F) instead of exact.
     pub naive: bool,
+    /// The kernel.
+    #[serde(default)]
+    pub kernel: Kernel,
+    /// Scale of the force terms; scaled where an older file does not say.
+    #[serde(default = "scaled")]
+    pub normalization: Scale,
+    /// What gamma weighs by.
+    #[serde(default)]
+    pub alignment: Alignment,
+    /// Metric term of the forces.
+    #[serde(default)]
+    pub metric: Metric,
+    /// Leave each generated point out of its own repulsion.
+    #[serde(default)]
+    pub exclude_self: bool,
+    /// One softmax over data and generated points together, along both axes.
+    #[serde(default)]
+    pub joint_softmax: bool,
+    /// Several bandwidths, as factors of tau; empty for tau alone.
+    #[serde(default)]
+    pub bandwidths: Vec<f64>,
+    /// Each bandwidth's field over its root mean square.
+    #[serde(default)]
+    pub normalize_field: bool,
+}
+
+fn scaled() -> Scale {
+    Scale::Scaled
 }
 
 impl Settings {
@@ -209,20 +92,32 @@ impl Settings {
     pub fn resolve(given: &Overrides) -> Result<Self> {
         let method = given.method.unwrap_or_default();
         let sliced = method == Method::Sliced;
-        let interpolated = matches!(method, Method::ForceInterpolated | Method::Combined);
-        let aligned = matches!(method, Method::ForceAligned | Method::Combined);
+        let forces = method.interpolates() || method.aligns();
+        let space = given.space.unwrap_or_default();
+        let only_energies = !method.interpolates() && given.alignment == Some(Alignment::Energy);
+        let in_distances = forces && space == Space::Distance && !only_energies;
         let unused = [
             (given.positives.is_some() && sliced, "positives"),
+            (given.space == Some(Space::Cartesian) && sliced, "space"),
             (given.tau.is_some() && sliced, "tau"),
-            (given.projection.is_some() && !method.needs_forces(), "projection"),
+            (given.kernel.is_some() && sliced, "kernel"),
+            (given.exclude_self.is_some() && sliced, "exclude_self"),
+            (given.joint_softmax.is_some() && sliced, "joint_softmax"),
+            (given.bandwidths.is_some() && sliced, "bandwidths"),
+            (given.normalize_field.is_some() && sliced, "normalize_field"),
+            (given.projection.is_some() && !in_distances, "projection"),
+            (given.metric.is_some() && !in_distances, "metric"),
+            (given.normalization.is_some() && !forces, "normalization"),
+            (given.alignment.is_some() && !method.aligns(), "alignment"),
             (given.lines.is_some() && !sliced, "lines"),
             (given.torsion_lines.is_some() && !sliced, "torsion_lines"),
-            (given.omega.is_some() && !interpolated, "omega"),
-            (given.gamma.is_some() && !aligned, "gamma"),
+            (given.omega.is_some() && !method.interpolates(), "omega"),
+            (given.gamma.is_some() && !method.aligns(), "gamma"),
         ];
         if let Some((_, name)) = unused.iter().find(|(wrong, _)| *wrong) {
+            let place = if sliced { String::new() } else { format!(" in {space} space") };
             return Err(Error::usage(format!(
-                "'{name}' has no meaning for method {method}; leave it out or change the method"
+                "'{name}' has no meaning for method {method}{place}; leave it out or change the method"
             )));
         }
         let naive = match given.projection.as_deref() {
@@ -231,9 +126,12 @@ impl Settings {
             Some(other) => return Err(Error::usage(format!("projection '{other}': give exact or naive"))),
         };
         let batch = given.batch.unwrap_or(if sliced { 512 } else { 256 });
+        // The paper's best of Tables 3 and 4.
+        let (omega, gamma) = if space == Space::Cartesian { (0.01, 0.001) } else { (0.1, 0.1) };
+        let normalization = if space == Space::Cartesian { Scale::Physical } else { Scale::Scaled };
         let settings = Settings {
             method,
-            space: "distance".into(),
+            space,
             temperature: given.temperature,
             steps: given.steps.unwrap_or(if sliced { 10_000 } else { 20_000 }),
             seed: given.seed.unwrap_or(0),
@@ -247,10 +145,18 @@ impl Settings {
             depth: given.depth.unwrap_or(if sliced { 4 } else { 6 }),
             lines: if sliced { given.lines.unwrap_or(64) } else { 0 },
             torsion_lines: if sliced { given.torsion_lines.unwrap_or(24) } else { 0 },
-            omega: if interpolated { given.omega.unwrap_or(0.1) } else { 0.0 },
-            gamma: if aligned { given.gamma.unwrap_or(0.1) } else { 0.0 },
+            omega: if method.interpolates() { given.omega.unwrap_or(omega) } else { 0.0 },
+            gamma: if method.aligns() { given.gamma.unwrap_or(gamma) } else { 0.0 },
             tau: given.tau,
             naive,
+            kernel: given.kernel.unwrap_or_default(),
+            normalization: given.normalization.unwrap_or(normalization),
+            alignment: given.alignment.unwrap_or_default(),
+            metric: given.metric.unwrap_or_default(),
+            exclude_self: given.exclude_self.unwrap_or(false),
+            joint_softmax: given.joint_softmax.unwrap_or(false),
+            bandwidths: given.bandwidths.clone().unwrap_or_default(),
+            normalize_field: given.normalize_field.unwrap_or(false),
         };
         settings.check()?;
         Ok(settings)
@@ -296,7 +202,55 @@ impl Settings {
                 )));
             }
         }
+        self.check_field()
+    }
+
+    /// What the kernel field must have.
+    fn check_field(&self) -> Result<()> {
+        let forces = self.method.interpolates() || self.method.aligns();
+        if forces && self.kernel == Kernel::Laplace {
+            return Err(Error::usage(
+                "force terms need the Gaussian kernel: the score identity does not hold for the Laplace kernel \
+                 (Remark 3.1 of the paper); leave kernel out, or take method drift",
+            ));
+        }
+        if !self.bandwidths.iter().all(|factor| (1e-6..=1e6).contains(factor)) || self.bandwidths.len() > 64 {
+            return Err(Error::usage(format!(
+                "bandwidths = {:?}: give at most 64 factors of tau, from 1e-6 to 1e6",
+                self.bandwidths
+            )));
+        }
+        let thermal = [
+            (
+                forces && self.normalization == Scale::Physical,
+                "force terms over kT (normalization 'physical')",
+            ),
+            (self.metric != Metric::None, "a metric term"),
+        ];
+        if let (None, Some((_, what))) = (self.temperature, thermal.iter().find(|(needed, _)| *needed)) {
+            return Err(Error::usage(format!("{what} need the temperature of the data; add --temperature")));
+        }
         Ok(())
+    }
+
+    /// Whether the training needs the forces of the frames.
+    pub fn needs_forces(&self) -> bool {
+        self.method.interpolates() || (self.method.aligns() && self.alignment == Alignment::Force)
+    }
+
+    /// Whether it needs their energies.
+    pub fn needs_energies(&self) -> bool {
+        self.method.aligns() && self.alignment == Alignment::Energy
+    }
+
+    /// From kernel values to weights.
+    pub fn weighting(&self) -> Weighting {
+        Weighting {
+            exclude_self: self.exclude_self,
+            joint: self.joint_softmax,
+            bandwidths: self.bandwidths.clone(),
+            normalize: self.normalize_field,
+        }
     }
 
     /// Which feature forces are used.
@@ -311,6 +265,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::method::METHODS;
     use super::*;
 
     #[test]
@@ -333,11 +288,25 @@ mod tests {
             ("learning_rate = nan", "learning_rate"),
             ("batch = 1048576\nwidth = 16384\ndepth = 64", "memory"),
             ("temperature = -3.0", "temperature"),
+            ("method = 'fk'\nkernel = 'laplace'", "Remark 3.1"),
+            ("method = 'fi'\nspace = 'cartesian'", "--temperature"),
+            ("method = 'fi'\nspace = 'cartesian'\nmetric = 'full'\ntemperature = 500.0", "metric"),
+            ("method = 'fk'\nmetric = 'full'", "--temperature"),
+            ("method = 'drift'\nbandwidths = [1.0, -2.0]", "bandwidths"),
+            ("space = 'cartesian'", "space"),
+            ("method = 'fi'\nalignment = 'energy'", "alignment"),
         ] {
             let error = Settings::resolve(&toml::from_str(bad).unwrap()).unwrap_err();
             assert!(error.to_string().contains(word) && error.exit_code() == 2, "{error}");
         }
         assert!(toml::from_str::<Overrides>("stepz = 3").is_err());
+        let cartesian = "method = 'fi+fk'\nspace = 'cartesian'\ntemperature = 500.0";
+        let cartesian = Settings::resolve(&toml::from_str(cartesian).unwrap()).unwrap();
+        assert_eq!((cartesian.omega, cartesian.gamma), (0.01, 0.001));
+        assert_eq!((cartesian.space, cartesian.normalization), (Space::Cartesian, Scale::Physical));
+        let energy =
+            Settings::resolve(&toml::from_str("method = 'fk'\nalignment = 'energy'").unwrap()).unwrap();
+        assert!(energy.needs_energies() && !energy.needs_forces());
         for (method, name) in METHODS {
             assert_eq!((name.parse::<Method>().unwrap(), method.to_string()), (method, name.to_owned()));
         }

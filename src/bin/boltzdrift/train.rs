@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use boltzdrift::dataset::Dataset;
 use boltzdrift::train::checkpoint::Checkpoint;
-use boltzdrift::train::{device, quality, Continue, Method, Overrides, Settings, Trainer};
+use boltzdrift::train::{
+    device, quality, Continue, FieldFigures, Method, Overrides, Settings, Space, Trainer,
+};
 use boltzdrift::{Error, Result};
 use clap::Args;
 
@@ -21,9 +23,12 @@ pub struct Train {
     /// The sampler to write, for example ethanol.safetensors.
     #[arg(short, long, value_name = "MODEL")]
     output: PathBuf,
-    /// sliced (default), or the paper's drift, fi, fk, fi+fk in the space of pair distances.
+    /// sliced (default), or the paper's drift, fi, fk, fi+fk.
     #[arg(long)]
     method: Option<String>,
+    /// Space of the paper's methods: distance (default) or cartesian.
+    #[arg(long)]
+    space: Option<String>,
     /// Temperature of the data, for example 500K; recorded in the sampler.
     #[arg(long, value_name = "T")]
     temperature: Option<String>,
@@ -90,7 +95,7 @@ impl Train {
         check_writable(&self.output)?;
         check_writable(&kept)?;
         let (device, said) = device::resolve(self.device.parse()?)?;
-        let need_forces = settings.method.needs_forces() || self.debias.needs_forces();
+        let need_forces = settings.needs_forces() || self.debias.needs_forces();
         let data = self.reading.read(&self.trajectory, need_forces, quiet)?;
         for warning in &data.source.warnings {
             log::warn!("{warning}");
@@ -153,6 +158,7 @@ impl Train {
         let file = self.config.as_deref().map(Overrides::read).transpose()?.unwrap_or_default();
         Ok(file.or_newer(Overrides {
             method: self.method.as_deref().map(str::parse::<Method>).transpose()?,
+            space: self.space.as_deref().map(str::parse::<Space>).transpose()?,
             temperature: self.temperature.as_deref().map(temperature).transpose()?,
             steps: self.steps,
             seed: self.seed,
@@ -166,8 +172,19 @@ impl Train {
 fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {
     let settings = trainer.settings();
     let from = if trainer.step() > 0 { format!(", from step {}", trainer.step()) } else { String::new() };
+    let mut field = String::new();
+    if let Some(FieldFigures { tau, length_unit, force_norm, scale_ratio }) = trainer.field_figures() {
+        let norm = force_norm
+            .map_or_else(String::new, |norm| format!(", mean norm of the forces {norm:.2} kcal/mol"));
+        let ratio = scale_ratio
+            .map_or_else(String::new, |ratio| format!(", {ratio:.0} kT over the bandwidth (Eq. 33)"));
+        field = format!(
+            "\n{} space, bandwidth {tau:.3}{norm}{ratio}; unit of length {length_unit:.3} angstrom",
+            settings.space
+        );
+    }
     format!(
-        "{}: {} frames of {} atoms; method {}, {} steps{from}, seed {}, on {device}",
+        "{}: {} frames of {} atoms; method {}, {} steps{from}, seed {}, on {device}{field}",
         data.source.path.display(),
         data.len(),
         data.atoms(),

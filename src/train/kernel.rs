@@ -1,0 +1,229 @@
+//! The loss of the paper's kernel methods: Eq. 9 over positions, Eq. 30 over pair distances.
+
+use ndarray::{Array1, Array2, ArrayView1};
+use rayon::prelude::*;
+use tch::{Device, Kind, Tensor};
+
+use super::draw::{indices, Weights};
+use super::method::{Scale, Space};
+use super::objective::{batch_last, single};
+use super::settings::Settings;
+use crate::dataset::Dataset;
+use crate::drift::features::PairDistances;
+use crate::drift::kernel::{Field, Labels, Normalization};
+use crate::molecule::features::{distances, feature_forces};
+use crate::molecule::metric::{metric_score, Metric};
+use crate::molecule::superposition::aligned;
+use crate::sampler::noise::{Purpose, Stream};
+use crate::units::BOLTZMANN;
+use crate::{Error, Result};
+
+/// Frames among which the median heuristic looks at all pairs.
+const MEDIAN_FRAMES: usize = 1000;
+/// The paper's bandwidth in Cartesian space, in units of the coordinates' standard deviation.
+const CARTESIAN_TAU: f64 = 1.0;
+
+/// Data and field of the kernel methods. Lengths are in units of the coordinates' standard deviation.
+#[derive(Debug)]
+pub struct KernelDrift {
+    /// The features of generated positions; none where they are the positions themselves.
+    distances: Option<PairDistances>,
+    data: Tensor,
+    force: Option<Tensor>,
+    energy: Option<Tensor>,
+    field: Field,
+    figures: FieldFigures,
+    positives: usize,
+    weights: Option<Weights>,
+}
+
+/// What was found of the data for the field.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
+pub struct FieldFigures {
+    /// Bandwidth in units of the coordinates' standard deviation.
+    pub tau: f64,
+    /// The coordinates' standard deviation, angstrom: the unit of length of the others.
+    pub length_unit: f64,
+    /// Mean norm of the (feature-space) forces, kcal/mol per that unit, where forces are used.
+    pub force_norm: Option<f64>,
+    /// tau times the mean norm of the forces over kT (Eq. 33), where the temperature is known too.
+    pub scale_ratio: Option<f64>,
+}
+
+impl KernelDrift {
+    /// Prepares the data, drawn with `weights` where there are any; `scale` is the length unit in angstrom.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the method needs labels that are missing, or all frames are alike; [`Error::Numeric`]
+    /// where a feature force is not finite.
+    pub fn new(
+        dataset: &Dataset,
+        scale: f64,
+        settings: &Settings,
+        weights: Option<&Weights>,
+        device: Device,
+    ) -> Result<Self> {
+        let kt = settings.temperature.map(|kelvin| BOLTZMANN * kelvin);
+        let (y, force) = features(dataset, settings, weights)?;
+        let y = y / scale;
+        let tau = match (settings.tau, settings.space) {
+            (Some(tau), _) => tau,
+            (None, Space::Cartesian) => CARTESIAN_TAU,
+            (None, Space::Distance) => median_distance(&y, settings.seed, weights)?,
+        };
+        let force = force.map(|force| force * scale);
+        let force_norm = force.as_ref().map(|force| mean_norm(force, weights)).transpose()?;
+        let energy =
+            if settings.needs_energies() { Some(centered_energies(dataset, settings)?) } else { None };
+        let normalization = match (settings.normalization, kt) {
+            (Scale::Physical, Some(kt)) => Normalization::Physical { kt },
+            _ => Normalization::Scaled { force_norm: force_norm.unwrap_or(1.0) },
+        };
+        let scale_ratio = force_norm.zip(kt).map(|(norm, kt)| tau * norm / kt);
+        let (n, p) = (y.nrows() as i64, y.ncols() as i64);
+        let force = force.map(|force| single(force.iter().copied(), &[n, p], device)).transpose()?;
+        Ok(KernelDrift {
+            distances: match settings.space {
+                Space::Distance => Some(PairDistances::new(dataset.species.len(), device)?),
+                Space::Cartesian => None,
+            },
+            data: single(y.iter().copied(), &[n, p], device)?,
+            force,
+            energy: energy.map(|energy| single(energy.iter().copied(), &[n], device)).transpose()?,
+            field: Field {
+                kernel: settings.kernel,
+                tau,
+                omega: settings.omega,
+                gamma: settings.gamma,
+                alignment: settings.alignment,
+                normalization,
+                weighting: settings.weighting(),
+            },
+            figures: FieldFigures { tau, length_unit: scale, force_norm, scale_ratio },
+            positives: settings.positives,
+            weights: weights.cloned(),
+        })
+    }
+
+    /// The field in use, in normalized units.
+    pub fn field(&self) -> &Field {
+        &self.field
+    }
+
+    /// Bandwidth, mean force norm and their ratio to kT.
+    pub fn figures(&self) -> FieldFigures {
+        self.figures
+    }
+
+    pub(super) fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
+        let frames = self.data.size2()?.0 as usize;
+        let index = indices(stream, self.weights.as_ref(), frames, self.positives, positions.device())?;
+        let x = match &self.distances {
+            Some(distances) => distances.apply(&batch_last(positions)?)?.f_transpose(0, 1)?.f_contiguous()?,
+            None => positions.shallow_clone(),
+        };
+        let target = tch::no_grad(|| -> Result<Tensor> {
+            let at = x.f_detach()?;
+            let chosen = |all: &Option<Tensor>| -> Result<Option<Tensor>> {
+                Ok(all.as_ref().map(|all| all.f_index_select(0, &index)).transpose()?)
+            };
+            let (force, energy) = (chosen(&self.force)?, chosen(&self.energy)?);
+            let labels = Labels { force: force.as_ref(), energy: energy.as_ref() };
+            Ok(at.f_add(&self.field.drift(&at, &self.data.f_index_select(0, &index)?, labels)?)?)
+        })?;
+        let square = x.f_sub(&target)?.f_square()?;
+        Ok(square.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?.f_mean(None::<Kind>)?)
+    }
+}
+
+/// Features (N, d) in angstrom and the forces on them (N, d) in kcal/mol/angstrom, where the method needs forces.
+fn features(
+    dataset: &Dataset,
+    settings: &Settings,
+    weights: Option<&Weights>,
+) -> Result<(Array2<f64>, Option<Array2<f64>>)> {
+    let forces = match (settings.needs_forces(), &dataset.forces) {
+        (false, _) => None,
+        (true, Some(forces)) => Some(forces.view()),
+        (true, None) => return Err(Error::usage(format!(
+            "{}: method {} needs forces and the file has none; dump them, or use --method sliced or drift",
+            dataset.source.path.display(),
+            settings.method
+        ))),
+    };
+    let positions = dataset.positions.view();
+    if settings.space == Space::Cartesian {
+        let reference = weights.map_or(dataset.len() / 2, |weights| weights.frame(0.5));
+        let (positions, forces) = aligned(positions, forces, reference);
+        let (frames, atoms, _) = positions.dim();
+        let flat = |x: ndarray::Array3<f64>| {
+            x.into_shape_with_order((frames, 3 * atoms)).map_err(|error| Error::Numeric(error.to_string()))
+        };
+        return Ok((flat(positions)?, forces.map(flat).transpose()?));
+    }
+    let Some(forces) = forces else { return Ok((distances(positions), None)) };
+    let mut g = feature_forces(positions, forces, settings.projection())?;
+    if settings.metric != Metric::None {
+        let kelvin =
+            settings.temperature.ok_or_else(|| Error::usage("a metric term needs the temperature"))?;
+        g.scaled_add(BOLTZMANN * kelvin, &metric_score(positions, settings.metric)?);
+    }
+    Ok((distances(positions), Some(g)))
+}
+
+fn mean_norm(force: &Array2<f64>, weights: Option<&Weights>) -> Result<f64> {
+    let norms = force.rows().into_iter().map(norm);
+    let mean = match weights {
+        None => norms.sum::<f64>() / force.nrows() as f64,
+        Some(weights) => weights.mean(norms),
+    };
+    if mean > 0.0 {
+        return Ok(mean);
+    }
+    Err(Error::Numeric("all forces are zero; check the force columns".into()))
+}
+
+/// Energies less their mean: in single precision a difference of large numbers would be lost.
+fn centered_energies(dataset: &Dataset, settings: &Settings) -> Result<Array1<f64>> {
+    let energies = dataset.energies.as_ref().ok_or_else(|| {
+        Error::usage(format!(
+            "{}: alignment 'energy' of method {} needs energies and the file has none; dump them, or use alignment \
+             'force'",
+            dataset.source.path.display(),
+            settings.method
+        ))
+    })?;
+    Ok(energies - energies.mean().unwrap_or(0.0))
+}
+
+fn norm(row: ArrayView1<f64>) -> f64 {
+    row.dot(&row).sqrt()
+}
+
+/// Median distance between frames in feature space (the paper's heuristic for tau), over all pairs of at
+/// most 1000 random frames, drawn with the weights where there are any.
+fn median_distance(y: &Array2<f64>, seed: u64, weights: Option<&Weights>) -> Result<f64> {
+    let mut stream = Stream::new(seed, Purpose::Data, 0);
+    let chosen = match weights {
+        None => stream.distinct(y.nrows(), MEDIAN_FRAMES),
+        Some(weights) => (0..MEDIAN_FRAMES).map(|_| weights.frame(stream.uniform())).collect(),
+    };
+    let mut all: Vec<f64> = (0..chosen.len())
+        .into_par_iter()
+        .flat_map_iter(|a| {
+            let chosen = &chosen;
+            (a + 1..chosen.len()).map(move |b| {
+                let (one, other) = (y.row(chosen[a]), y.row(chosen[b]));
+                one.iter().zip(other).map(|(p, q)| (p - q) * (p - q)).sum::<f64>().sqrt()
+            })
+        })
+        .filter(|&d| d > 0.0)
+        .collect();
+    if all.is_empty() {
+        return Err(Error::usage(
+            "all frames are alike: there is no distribution to learn; give another trajectory",
+        ));
+    }
+    let middle = (all.len() - 1) / 2;
+    Ok(*all.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
