@@ -24,8 +24,8 @@ pub fn jacobian(frame: ArrayView2<f64>) -> Array2<f64> {
     let mut out = Array2::zeros((pairs.len(), 3 * frame.nrows()));
     for (k, &(i, j)) in pairs.iter().enumerate() {
         for c in 0..3 {
-            out[[k, 3 * i + c]] = u[[k, c]];
-            out[[k, 3 * j + c]] = -u[[k, c]];
+            out[[k, 3 * i + c]] = u[k][c];
+            out[[k, 3 * j + c]] = -u[k][c];
         }
     }
     out
@@ -42,16 +42,13 @@ pub enum Projection {
 }
 
 /// Unit vectors of the pairs, (P, 3) for one frame (n, 3): the non-zeros of the Jacobian (Eq. 27); and their lengths.
-pub(super) fn unit_vectors(frame: ArrayView2<f64>, pairs: &[(usize, usize)]) -> (Array2<f64>, Vec<f64>) {
-    let mut out = Array2::zeros((pairs.len(), 3));
-    let mut lengths = Vec::with_capacity(pairs.len());
-    for (k, &(i, j)) in pairs.iter().enumerate() {
+pub(super) fn unit_vectors(frame: ArrayView2<f64>, pairs: &[(usize, usize)]) -> (Vec<[f64; 3]>, Vec<f64>) {
+    let between = |&(i, j): &(usize, usize)| {
         let d: [f64; 3] = std::array::from_fn(|c| frame[[i, c]] - frame[[j, c]]);
         let r = d.iter().map(|x| x * x).sum::<f64>().sqrt();
-        (0..3).for_each(|c| out[[k, c]] = d[c] / r);
-        lengths.push(r);
-    }
-    (out, lengths)
+        (d.map(|x| x / r), r)
+    };
+    pairs.iter().map(between).unzip()
 }
 
 /// Feature-space forces G in kcal/mol/angstrom, (N, P), of forces (N, n, 3) at positions (N, n, 3)
@@ -71,10 +68,12 @@ pub fn feature_forces(
         let gram = Gram::new(positions.index_axis(ndarray::Axis(0), frame));
         let f = forces.index_axis(ndarray::Axis(0), frame).iter().copied().collect();
         match projection {
-            Projection::Naive => gram.carry(&f, row),
-            Projection::Exact => gram.carry(&gram.solve(&f)?, row),
+            Projection::Naive => {
+                gram.carry(&f, row);
+                Some(())
+            }
+            Projection::Exact => gram.carry_solution(&f, row),
         }
-        Some(())
     })
 }
 

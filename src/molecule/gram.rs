@@ -18,11 +18,12 @@ pub(crate) struct Gram {
     /// The pairs, in the order of the features.
     pub pairs: Vec<(usize, usize)>,
     /// Unit vectors, (P, 3).
-    pub units: Array2<f64>,
+    pub units: Vec<[f64; 3]>,
     /// Distances in angstrom, (P).
     pub lengths: Vec<f64>,
-    /// Orthonormal displacements that change no distance: translations and rotations, up to 6 columns of (3n).
-    rigid: Vec<Array1<f64>>,
+    /// Orthonormal displacements that change no distance, (3n, 6): translations and rotations, zero for a rotation that
+    /// moves no atom.
+    rigid: Vec<[f64; 6]>,
 }
 
 impl Gram {
@@ -35,71 +36,99 @@ impl Gram {
 
     /// J v for v (3n), into (P).
     pub fn carry(&self, v: &Array1<f64>, row: &mut [f64]) {
-        for ((&(i, j), u), out) in self.pairs.iter().zip(self.units.outer_iter()).zip(row) {
+        for ((&(i, j), u), out) in self.pairs.iter().zip(&self.units).zip(row) {
             *out = (0..3).map(|c| u[c] * (v[3 * i + c] - v[3 * j + c])).sum();
         }
     }
 
-    /// J^T J, (3n, 3n), from its 3 x 3 blocks: -u u^T off the diagonal, their sums on it.
-    fn matrix(&self) -> Array2<f64> {
-        let size = self.rigid.first().map_or(0, Array1::len);
-        let mut gram = Array2::<f64>::zeros((size, size));
-        for (&(i, j), u) in self.pairs.iter().zip(self.units.outer_iter()) {
+    /// J^T g for g (P), (3n).
+    fn carry_back(&self, g: &[f64]) -> Array1<f64> {
+        let mut out = Array1::zeros(self.size());
+        for ((&(i, j), u), g) in self.pairs.iter().zip(&self.units).zip(g) {
+            for c in 0..3 {
+                out[3 * i + c] += g * u[c];
+                out[3 * j + c] -= g * u[c];
+            }
+        }
+        out
+    }
+
+    fn size(&self) -> usize {
+        self.rigid.len()
+    }
+
+    /// The lower triangle of J^T J, (3n, 3n), from its 3 x 3 blocks: -u u^T off the diagonal, their sums on it.
+    fn lower(&self) -> Array2<f64> {
+        let size = self.size();
+        let mut gram = vec![0.0; size * size];
+        for (&(i, j), u) in self.pairs.iter().zip(&self.units) {
+            // i < j: the block below the diagonal is (j, i).
             for a in 0..3 {
                 for b in 0..3 {
                     let block = u[a] * u[b];
-                    gram[[3 * i + a, 3 * i + b]] += block;
-                    gram[[3 * j + a, 3 * j + b]] += block;
-                    gram[[3 * i + a, 3 * j + b]] -= block;
-                    gram[[3 * j + a, 3 * i + b]] -= block;
+                    gram[(3 * i + a) * size + 3 * i + b] += block;
+                    gram[(3 * j + a) * size + 3 * j + b] += block;
+                    gram[(3 * j + a) * size + 3 * i + b] = -block;
                 }
             }
         }
-        gram
+        // As many numbers as the shape says.
+        Array2::from_shape_vec((size, size), gram).unwrap_or_default()
     }
 
-    /// (J^T J)^+ f for f (3n): by Cholesky once the rigid displacements are lifted off zero, by eigenvalues where more
-    /// is singular than they. `None` where LAPACK fails.
-    pub fn solve(&self, f: &Array1<f64>) -> Option<Array1<f64>> {
-        let gram = self.matrix();
+    /// Eigenvalues and eigenvectors of J^T J. `None` where LAPACK fails.
+    fn spectrum(&self) -> Option<(Array1<f64>, Array2<f64>)> {
+        let mut gram = self.lower();
+        for i in 0..gram.nrows() {
+            for j in 0..i {
+                gram[[j, i]] = gram[[i, j]];
+            }
+        }
+        gram.eigh(UPLO::Lower).ok()
+    }
+
+    /// G = J (J^T J)^+ f for f (3n), into (P): by Cholesky once the rigid displacements are lifted off zero, by
+    /// eigenvalues where more is singular than they. `None` where LAPACK fails.
+    pub fn carry_solution(&self, f: &Array1<f64>, row: &mut [f64]) -> Option<()> {
         let inner = self.without_rigid(f);
-        let lift = gram.diag().sum() / gram.nrows().max(1) as f64;
-        let mut lifted = gram.clone();
-        for q in &self.rigid {
-            for (i, &x) in q.iter().enumerate() {
-                lifted.row_mut(i).scaled_add(lift * x, q);
+        let mut lifted = self.lower();
+        let lift = lifted.diag().sum() / self.size().max(1) as f64;
+        for (i, (own, mut row)) in self.rigid.iter().zip(lifted.outer_iter_mut()).enumerate() {
+            let own = own.map(|x| lift * x);
+            for (entry, other) in row.iter_mut().zip(&self.rigid[..=i]) {
+                *entry += (0..6).map(|k| own[k] * other[k]).sum::<f64>();
             }
         }
         if let Ok(factor) = lifted.factorizec_into(UPLO::Lower) {
-            let pivots = factor.factor.diag().mapv(|x| x * x);
-            let (least, most) =
-                pivots.iter().fold((f64::INFINITY, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
+            let (least, most) = factor.factor.diag().iter().fold((f64::INFINITY, 0.0_f64), |(a, b), &x| {
+                let pivot = x * x;
+                (a.min(pivot), b.max(pivot))
+            });
             if least > SAFE_PIVOT * most {
-                let v = self.without_rigid(&factor.solvec(&inner).ok()?);
-                let missed = gram.dot(&v) - &inner;
+                self.carry(&self.without_rigid(&factor.solvec(&inner).ok()?), row);
+                let missed = self.carry_back(row) - &inner;
                 if missed.dot(&missed).sqrt() <= SAFE_RESIDUAL * inner.dot(&inner).sqrt() {
-                    return Some(v);
+                    return Some(());
                 }
             }
         }
-        let (values, vectors) = gram.eigh(UPLO::Lower).ok()?;
-        let kept = inverse(&values);
-        Some(vectors.dot(&(vectors.t().dot(f) * kept)))
+        let (values, vectors) = self.spectrum()?;
+        self.carry(&vectors.dot(&(vectors.t().dot(f) * inverse(&values))), row);
+        Some(())
     }
 
     /// (J^T J)^+, (3n, 3n). `None` where LAPACK fails.
     pub fn pseudo_inverse(&self) -> Option<Array2<f64>> {
-        let (values, vectors) = self.matrix().eigh(UPLO::Lower).ok()?;
+        let (values, vectors) = self.spectrum()?;
         Some((&vectors * &inverse(&values)).dot(&vectors.t()))
     }
 
     fn without_rigid(&self, v: &Array1<f64>) -> Array1<f64> {
-        let mut out = v.clone();
-        for q in &self.rigid {
-            let along = q.dot(&out);
-            out.scaled_add(-along, q);
+        let mut along = [0.0; 6];
+        for (x, q) in v.iter().zip(&self.rigid) {
+            (0..6).for_each(|k| along[k] += x * q[k]);
         }
-        out
+        v.iter().zip(&self.rigid).map(|(x, q)| x - (0..6).map(|k| along[k] * q[k]).sum::<f64>()).collect()
     }
 }
 
@@ -108,34 +137,33 @@ fn inverse(values: &Array1<f64>) -> Array1<f64> {
     values.mapv(|value| if value > RELATIVE_CUT * largest { 1.0 / value } else { 0.0 })
 }
 
-/// Orthonormal translations and rotations of a frame; a rotation that moves no atom is left out.
-fn rigid(frame: ArrayView2<f64>) -> Vec<Array1<f64>> {
+/// Orthonormal translations and rotations of a frame, (3n, 6), by Gram and Schmidt.
+fn rigid(frame: ArrayView2<f64>) -> Vec<[f64; 6]> {
     let atoms = frame.nrows();
-    let center: Vec<f64> = (0..3).map(|c| frame.column(c).sum() / atoms as f64).collect();
-    let mut found: Vec<Array1<f64>> = Vec::with_capacity(6);
-    for mode in 0..6 {
-        let mut v = Array1::zeros(3 * atoms);
-        for atom in 0..atoms {
-            if mode < 3 {
-                v[3 * atom + mode] = 1.0;
-            } else {
-                let (a, b) = ((mode - 2) % 3, (mode - 1) % 3);
-                v[3 * atom + b] = frame[[atom, a]] - center[a];
-                v[3 * atom + a] = -(frame[[atom, b]] - center[b]);
-            }
-        }
-        let size = v.dot(&v).sqrt();
-        // Twice: once leaves what rounding makes of it.
-        for _ in 0..2 {
-            for q in &found {
-                let along = q.dot(&v);
-                v.scaled_add(-along, q);
-            }
-        }
-        let left = v.dot(&v).sqrt();
-        if left > 1e-6 * size && left > 0.0 {
-            found.push(v / left);
+    let center: [f64; 3] = std::array::from_fn(|c| frame.column(c).sum() / atoms as f64);
+    let mut out = vec![[0.0; 6]; 3 * atoms];
+    for atom in 0..atoms {
+        let x: [f64; 3] = std::array::from_fn(|c| frame[[atom, c]] - center[c]);
+        for c in 0..3 {
+            let (a, b) = ((c + 1) % 3, (c + 2) % 3);
+            out[3 * atom + c][c] = 1.0;
+            out[3 * atom + b][3 + c] = x[a];
+            out[3 * atom + a][3 + c] = -x[b];
         }
     }
-    found
+    let dot = |out: &[[f64; 6]], p: usize, q: usize| out.iter().map(|row| row[p] * row[q]).sum::<f64>();
+    for mode in 0..6 {
+        let size = dot(&out, mode, mode).sqrt();
+        // Twice: once leaves what rounding makes of it.
+        for _ in 0..2 {
+            for earlier in 0..mode {
+                let along = dot(&out, earlier, mode);
+                out.iter_mut().for_each(|row| row[mode] -= along * row[earlier]);
+            }
+        }
+        let left = dot(&out, mode, mode).sqrt();
+        let scale = if left > 1e-6 * size { 1.0 / left } else { 0.0 };
+        out.iter_mut().for_each(|row| row[mode] *= scale);
+    }
+    out
 }

@@ -54,7 +54,7 @@ pub fn metric_score(positions: ArrayView3<f64>, metric: Metric) -> Result<Array2
 /// tr((J^T J)^+ d(J^T J)) is sum_k w_k . dj_k, and only the direction of pair k changes j_k.
 fn volume_gradient(gram: &Gram, inverse: &Array2<f64>) -> Array1<f64> {
     let mut out = Array1::zeros(inverse.nrows());
-    for ((&(i, j), u), r) in gram.pairs.iter().zip(gram.units.outer_iter()).zip(&gram.lengths) {
+    for ((&(i, j), u), r) in gram.pairs.iter().zip(&gram.units).zip(&gram.lengths) {
         let entry = |a: usize, b: usize| {
             inverse[[3 * i + a, 3 * i + b]]
                 - inverse[[3 * i + a, 3 * j + b]]

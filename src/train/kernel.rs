@@ -145,11 +145,13 @@ fn features(
     let forces = match (settings.needs_forces(), &dataset.forces) {
         (false, _) => None,
         (true, Some(forces)) => Some(forces.view()),
-        (true, None) => return Err(Error::usage(format!(
+        (true, None) => {
+            return Err(Error::usage(format!(
             "{}: method {} needs forces and the file has none; dump them, or use --method sliced or drift",
             dataset.source.path.display(),
             settings.method
-        ))),
+        )))
+        }
     };
     let positions = dataset.positions.view();
     if settings.space == Space::Cartesian {
