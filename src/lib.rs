@@ -8,7 +8,8 @@
 //! (the same for a whole trajectory, kept as it grows) → [`sampler`] (the exported file and its torch-free
 //! inference) → [`equilibrate`] (states at a temperature, by Monte Carlo) → `fit` (a force field from force
 //! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `generator`,
-//! `train` (these five need the feature `train`) → [`metrics`] (samples against a reference) → [`report`] (what
+//! `train` (these five need the feature `train`) → [`metrics`] (samples against a reference) → `paper` (the rows of the
+//! paper's tables) → [`report`] (what
 //! the user reads) → [`calls`] (what foreign callers may ask) → [`c_api`] and `cxx_api`, its skins for C and C++. A potential on libtorch asks
 //! `train` where to run.
 //!
@@ -42,6 +43,8 @@ pub mod metrics;
 pub mod molecule;
 mod npz;
 mod npz_out;
+#[cfg(feature = "train")]
+pub mod paper;
 pub mod potential;
 pub mod report;
 pub mod sampler;

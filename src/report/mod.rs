@@ -4,6 +4,8 @@ mod equilibration;
 mod inspection;
 mod inspection_text;
 mod labels;
+#[cfg(feature = "train")]
+mod paper;
 
 use comfy_table::{presets, CellAlignment, ContentArrangement, Table};
 
@@ -13,6 +15,8 @@ use crate::metrics::{Evaluation, Figures};
 pub use crate::molecule::force_check::ForceCheck;
 pub use equilibration::equilibration_table;
 pub use inspection::{inspect, Inspection, SymmetrySummary};
+#[cfg(feature = "train")]
+pub use paper::paper_table;
 
 /// The figures of an evaluation as a table: figure, samples, the reference's own floor, what it is.
 pub fn evaluation_table(evaluation: &Evaluation) -> String {

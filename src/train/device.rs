@@ -7,6 +7,9 @@ use std::str::FromStr;
 use crate::error::one_line;
 use crate::{Error, Result};
 
+/// A device of libtorch.
+pub type Device = tch::Device;
+
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Choice {

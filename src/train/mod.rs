@@ -6,6 +6,7 @@
 mod adam;
 pub mod checkpoint;
 pub mod device;
+pub mod diffusion;
 pub mod draw;
 pub mod kernel;
 pub mod method;

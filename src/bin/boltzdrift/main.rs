@@ -10,6 +10,8 @@ mod fit;
 mod inspect;
 mod label;
 #[cfg(feature = "train")]
+mod paper;
+#[cfg(feature = "train")]
 mod readings;
 mod sample;
 mod terminal;
@@ -52,6 +54,9 @@ enum Command {
     /// Train a sampler on a trajectory.
     #[cfg(feature = "train")]
     Train(Box<train::Train>),
+    /// Reproduce the tables of "Drifting to Boltzmann" (2026) on a trajectory.
+    #[cfg(feature = "train")]
+    Paper(Box<paper::Paper>),
     /// Draw equilibrated structures from a sampler.
     Sample(sample::Sample),
     /// Compare structures with a reference trajectory.
@@ -83,6 +88,8 @@ fn run(cli: Cli) -> Result<()> {
         Command::Fit(command) => command.run(quiet),
         #[cfg(feature = "train")]
         Command::Train(command) => command.run(quiet),
+        #[cfg(feature = "train")]
+        Command::Paper(command) => command.run(quiet),
         Command::Sample(command) => command.run(quiet),
         Command::Evaluate(command) => command.run(quiet),
     }

@@ -199,7 +199,7 @@ fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {
 /// that makes a step many times slower. OpenMP reads the policy when it is loaded, so setting it here
 /// would be too late.
 #[cfg(unix)]
-fn wait_without_spinning() -> Result<()> {
+pub fn wait_without_spinning() -> Result<()> {
     use std::os::unix::process::CommandExt;
     const POLICY: &str = "OMP_WAIT_POLICY";
     if std::env::var_os(POLICY).is_some() {
@@ -213,6 +213,6 @@ fn wait_without_spinning() -> Result<()> {
 }
 
 #[cfg(not(unix))]
-fn wait_without_spinning() -> Result<()> {
+pub fn wait_without_spinning() -> Result<()> {
     Ok(())
 }

@@ -1,0 +1,196 @@
+//! `boltzdrift paper`: the tables of "Drifting to Boltzmann" on the user's frames.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use boltzdrift::dataset::Dataset;
+use boltzdrift::molecule::features::{feature_forces, Projection};
+use boltzdrift::paper::{self, rows, Columns, Experiment, Kind, Outcome, Row};
+use boltzdrift::report::paper_table;
+use boltzdrift::train::{device, Continue};
+use boltzdrift::units::BOLTZMANN;
+use boltzdrift::{Error, Result};
+use clap::Args;
+use ndarray::Axis;
+
+use crate::args::{temperature, Reading};
+use crate::terminal::{interrupted, say, Bar};
+use crate::train::wait_without_spinning;
+
+/// Train and evaluate the rows of Tables 3 and 4 of "Drifting to Boltzmann" (2026) on these frames, the paper's figures
+/// beside ours. Every row and seed is kept as soon as it is done; a second call goes on.
+#[derive(Args)]
+pub struct Paper {
+    /// Training frames with forces.
+    trajectory: PathBuf,
+    /// Frames to compare with.
+    #[arg(long, value_name = "FILE")]
+    reference: PathBuf,
+    /// Folder for results, samplers and checkpoints.
+    #[arg(short, long, value_name = "FOLDER", default_value = "paper")]
+    output: PathBuf,
+    /// Rows to run, all where absent; --rows help lists them.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    rows: Vec<String>,
+    /// Seeds of every row.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "0")]
+    seeds: Vec<u64>,
+    /// Steps of a drifting row; 20,000 in the paper.
+    #[arg(long, value_name = "N")]
+    steps: Option<usize>,
+    /// Passes over the data of the diffusion baseline; 1,000 in the paper.
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Samples drawn for the figures; the diffusion baseline takes 1,000 at most.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    samples: usize,
+    /// Temperature of kT in the force terms of Cartesian space; kT = 1 kcal/mol as in the paper where absent.
+    #[arg(long, value_name = "T")]
+    temperature: Option<String>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// auto, cpu, cuda or cuda:INDEX.
+    #[arg(long, default_value = "auto")]
+    device: String,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+impl Paper {
+    pub fn run(&self, quiet: bool) -> Result<()> {
+        wait_without_spinning()?;
+        let chosen = self.chosen()?;
+        let Some(chosen) = chosen else { return Ok(()) };
+        let kelvin = self.temperature.as_deref().map(temperature).transpose()?.unwrap_or(1.0 / BOLTZMANN);
+        if self.samples < 100 {
+            return Err(Error::usage(format!("--samples {}: give at least 100", self.samples)));
+        }
+        let (device, said) = device::resolve(self.device.parse()?)?;
+        std::fs::create_dir_all(&self.output)
+            .map_err(|error| Error::io(&self.output, "cannot make this folder", error))?;
+        let data = self.reading.read(&self.trajectory, true, quiet)?;
+        let reference = self.reading.read(&self.reference, false, quiet)?;
+        let (frames, floor) = own_figures(&data, &reference)?;
+        if !quiet && !self.json {
+            say(&format!(
+                "{}: {} frames of {} atoms, against {} of {}, on {said}\n{}",
+                self.trajectory.display(),
+                data.len(),
+                data.atoms(),
+                reference.len(),
+                self.reference.display(),
+                precomputation(&data)?
+            ))?;
+        }
+        device::use_threads(1);
+        let experiment = Experiment {
+            data: &data,
+            reference: &reference,
+            folder: &self.output,
+            temperature: kelvin,
+            steps: self.steps,
+            epochs: self.epochs,
+            samples: self.samples,
+            device,
+        };
+        let mut done: Vec<(Row, Vec<Outcome>)> = Vec::new();
+        for row in chosen {
+            let mut outcomes = Vec::new();
+            for &seed in &self.seeds {
+                let outcome = one(&experiment, &row, seed, quiet)?;
+                if !quiet && !self.json {
+                    let figures = &outcome.figures;
+                    say(&format!(
+                        "{} seed {seed}: TVD {:.3}, W2 {:.3}, bond stability {:.3}",
+                        row.name, figures.tvd, figures.w2, figures.bond_stability
+                    ))?;
+                }
+                outcomes.push(outcome);
+            }
+            done.push((row, outcomes));
+        }
+        if self.json {
+            return say(&json(&done, &frames, &floor)?);
+        }
+        say(&format!("\n{}", paper_table(&done, &frames, &floor)))
+    }
+
+    /// The rows asked for; `None` where they were only to be listed.
+    fn chosen(&self) -> Result<Option<Vec<Row>>> {
+        let all = rows();
+        if self.rows.iter().any(|name| name == "help") {
+            let lines: Vec<String> = all.iter().map(|row| format!("{:24} {}", row.name, row.label)).collect();
+            say(&lines.join("\n"))?;
+            return Ok(None);
+        }
+        if let Some(name) = self.rows.iter().find(|name| !all.iter().any(|row| row.name == **name)) {
+            return Err(Error::usage(format!("row '{name}' is not known; --rows help lists them")));
+        }
+        if self.seeds.is_empty() {
+            return Err(Error::usage("--seeds: give at least one"));
+        }
+        let wanted = |row: &Row| self.rows.is_empty() || self.rows.iter().any(|name| *name == row.name);
+        Ok(Some(all.into_iter().filter(wanted).collect()))
+    }
+}
+
+fn one(experiment: &Experiment, row: &Row, seed: u64, quiet: bool) -> Result<Outcome> {
+    let bar = Bar::new(quiet, row.name, "steps");
+    let outcome = paper::run(experiment, row, seed, &mut |progress| {
+        bar.set(progress.step as u64, Some(progress.steps as u64));
+        bar.note(format!("loss {:.5}", progress.loss));
+        if interrupted() {
+            Continue::Stop
+        } else {
+            Continue::Yes
+        }
+    })?;
+    bar.done();
+    Ok(outcome)
+}
+
+/// Figures of the training frames against the reference, and of one half of the reference against the other.
+fn own_figures(data: &Dataset, reference: &Dataset) -> Result<(Columns, Columns)> {
+    let (frames, _) = Columns::of(&data.positions, reference)?;
+    let (even, odd): (Vec<usize>, Vec<usize>) = (0..reference.len()).partition(|frame| frame % 2 == 0);
+    let (floor, _) = Columns::of(&reference.positions.select(Axis(0), &even), &reference.subset(&odd)?)?;
+    Ok((frames, floor))
+}
+
+/// What Algorithm 3 costs here.
+fn precomputation(data: &Dataset) -> Result<String> {
+    let Some(forces) = &data.forces else { return Ok(String::new()) };
+    let start = Instant::now();
+    feature_forces(data.positions.view(), forces.view(), Projection::Exact)?;
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(format!(
+        "feature forces (Algorithm 3): {:.4} s, {:.1} us a frame",
+        seconds,
+        seconds / data.len() as f64 * 1e6
+    ))
+}
+
+fn json(done: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Columns) -> Result<String> {
+    let rows: Vec<serde_json::Value> = done
+        .iter()
+        .map(|(row, outcomes)| {
+            let published = row.published.map(|p| {
+                serde_json::json!({
+                    "mae": p.mae, "tvd": p.tvd, "w2": p.w2, "stability": p.stability, "bond_mae": p.bond_mae,
+                    "bond_stability": p.bond_stability,
+                })
+            });
+            serde_json::json!({
+                "row": row.name,
+                "label": row.label,
+                "kind": if row.kind == Kind::Diffusion { "diffusion" } else { "drifting" },
+                "placebo": row.placebo,
+                "paper": published,
+                "seeds": outcomes,
+            })
+        })
+        .collect();
+    let all = serde_json::json!({ "rows": rows, "training_frames": frames, "reference_halves": floor });
+    serde_json::to_string_pretty(&all).map_err(|error| Error::Numeric(error.to_string()))
+}

@@ -1,0 +1,127 @@
+//! The experiments of "Drifting to Boltzmann" (2026): every row of its Tables 3 and 4, trained and evaluated on a
+//! trajectory, with the paper's own figures beside ours.
+
+pub mod relabel;
+pub mod rows;
+mod run;
+
+use ndarray::Array3;
+use serde::{Deserialize, Serialize};
+
+pub use rows::{rows, Kind, Published, Row};
+pub use run::{run, Experiment};
+
+use crate::dataset::Dataset;
+use crate::metrics::{self, Ensemble, Figures};
+use crate::train::{FieldFigures, Settings};
+use crate::Result;
+
+/// What is kept of one row and seed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Name of the row.
+    pub row: String,
+    /// Seed.
+    pub seed: u64,
+    /// What it was trained with.
+    pub protocol: Protocol,
+    /// Bandwidth and force norm of a drifting row.
+    pub field: Option<FieldNumbers>,
+    /// Figures against the reference.
+    pub figures: Columns,
+    /// Seconds of training.
+    pub train_seconds: f64,
+    /// Seconds for 1,000 samples.
+    pub sample_seconds: f64,
+}
+
+/// What a result depends on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Protocol {
+    /// Digest of the training frames.
+    pub data: String,
+    /// Digest of the reference.
+    pub reference: String,
+    /// Samples drawn for the figures.
+    pub samples: usize,
+    /// Settings of a drifting row.
+    pub settings: Option<Settings>,
+    /// Settings of a diffusion row.
+    pub diffusion: Option<serde_json::Value>,
+}
+
+/// [`FieldFigures`] as they are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FieldNumbers {
+    /// Bandwidth.
+    pub tau: f64,
+    /// Mean norm of the forces.
+    pub force_norm: Option<f64>,
+    /// Their ratio to kT (Eq. 33).
+    pub scale_ratio: Option<f64>,
+}
+
+impl From<FieldFigures> for FieldNumbers {
+    fn from(FieldFigures { tau, force_norm, scale_ratio, .. }: FieldFigures) -> Self {
+        FieldNumbers { tau, force_norm, scale_ratio }
+    }
+}
+
+/// The columns of Tables 3 and 4, and those that show what they hide.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Columns {
+    /// Mean absolute difference of the density of h(r), 1/angstrom.
+    pub mae: f64,
+    /// Total variation of h(r).
+    pub tvd: f64,
+    /// Wasserstein-2 distance of h(r), angstrom.
+    pub w2: f64,
+    /// Share of samples with every distance within 0.5 angstrom of its mean in the reference.
+    pub stability: f64,
+    /// Mean over bonds and samples of the deviation from the bond's mean in the reference, angstrom.
+    pub bond_mae: f64,
+    /// Share of samples with every bond within 0.5 angstrom of its mean.
+    pub bond_stability: f64,
+    /// Width of the bonds over their width in the reference.
+    pub bond_sigma: f64,
+    /// Total variation of each pair's own histogram, mean over pairs.
+    pub pair_tvd: f64,
+    /// `bond_mae` once equal atoms are relabeled to fit best.
+    pub bond_mae_relabeled: f64,
+    /// `bond_stability` once equal atoms are relabeled to fit best.
+    pub bond_stability_relabeled: f64,
+}
+
+impl Columns {
+    /// Of samples (N, n, 3) in angstrom against a reference, and those of two halves of the reference.
+    ///
+    /// # Errors
+    /// As [`metrics::evaluate`] and [`relabel::relabeled`].
+    pub fn of(positions: &Array3<f64>, reference: &Dataset) -> Result<(Columns, Figures)> {
+        let options = metrics::Options { symmetry: false, ..metrics::Options::default() };
+        let evaluate = |positions: &Array3<f64>| {
+            let ensemble =
+                Ensemble { species: &reference.species, positions: positions.view(), energies: None };
+            metrics::evaluate(&ensemble, &Ensemble { energies: None, ..Ensemble::from(reference) }, &options)
+        };
+        let found = evaluate(positions)?;
+        let relabeled = evaluate(&relabel::relabeled(positions, reference)?)?.figures;
+        let figures = found.figures;
+        let none = f64::NAN;
+        Ok((
+            Columns {
+                mae: figures.mae,
+                tvd: figures.tvd,
+                w2: figures.w2,
+                stability: figures.stability,
+                bond_mae: figures.bond_mae_sample.unwrap_or(none),
+                bond_stability: figures.bond_stability.unwrap_or(none),
+                bond_sigma: figures.bond_sigma.unwrap_or(none),
+                pair_tvd: figures.pair_tvd,
+                bond_mae_relabeled: relabeled.bond_mae_sample.unwrap_or(none),
+                bond_stability_relabeled: relabeled.bond_stability.unwrap_or(none),
+            },
+            found.floor,
+        ))
+    }
+}
