@@ -5,9 +5,10 @@
 #![cfg(feature = "train")]
 
 use boltzdrift::drift::features::{torsion, PairDistances};
-use boltzdrift::drift::kernel::{Alignment, Field, Kernel, Labels, Normalization};
+use boltzdrift::drift::kernel::{Alignment, Field, Kernel, Labels, Normalization, Weighting};
 use boltzdrift::drift::sliced;
 use boltzdrift::molecule::features::{distances, feature_forces, jacobian, Projection};
+use boltzdrift::train::device;
 use boltzdrift::train::objective::whitening;
 use ndarray::{Array2, Array3, Axis};
 use serde_json::Value;
@@ -110,6 +111,59 @@ fn kernel_fields_in_both_spaces() {
         let what = format!("{} {} {} {}", case["space"], case["kernel"], case["omega"], case["gamma"]);
         close(&what, &Vec::<f64>::try_from(v.view([-1])).unwrap(), &flat(&case["field"]));
     }
+}
+
+/// The fields with the options of the image models and the unnormalized force terms, on a device.
+fn options_on(device: Device) {
+    let g = goldens();
+    let place = |key: &str| {
+        let d = distances(cube(&g[key]).view());
+        Tensor::from_slice(d.as_slice().unwrap()).view([d.nrows() as i64, d.ncols() as i64]).to_device(device)
+    };
+    let (x, y) = (place("generated"), place("frames"));
+    let (force, energy) = (tensor(&g["exact"]).to_device(device), tensor(&g["energies"]).to_device(device));
+    let cases = g["options"].as_array().unwrap();
+    assert_eq!(cases.len(), 9);
+    for case in cases {
+        let number = |key: &str| case[key].as_f64();
+        let flag = |key: &str| case[key].as_bool().unwrap_or(false);
+        let field = Field {
+            tau: 0.8,
+            omega: number("omega").unwrap_or(0.0),
+            gamma: number("gamma").unwrap_or(0.0),
+            alignment: if case["alignment"] == "energy" { Alignment::Energy } else { Alignment::Force },
+            normalization: match number("kt") {
+                Some(kt) => Normalization::Physical { kt },
+                None => Normalization::Scaled { force_norm: g["force_norm"].as_f64().unwrap() },
+            },
+            weighting: Weighting {
+                exclude_self: flag("exclude_self"),
+                joint: flag("joint"),
+                bandwidths: case["bandwidths"]
+                    .as_array()
+                    .map_or_else(Vec::new, |all| all.iter().map(|x| x.as_f64().unwrap()).collect()),
+                normalize: flag("normalize"),
+            },
+            ..Field::plain(0.8)
+        };
+        let v = field.drift(&x, &y, Labels { force: Some(&force), energy: Some(&energy) }).unwrap();
+        let v = v.to_device(Device::Cpu);
+        close(&format!("{field:?}"), &Vec::<f64>::try_from(v.view([-1])).unwrap(), &flat(&case["field"]));
+    }
+}
+
+#[test]
+fn fields_with_the_image_models_options() {
+    options_on(Device::Cpu);
+}
+
+#[test]
+fn fields_on_cuda() {
+    if device::resolve(device::Choice::Cuda(0)).is_err() {
+        println!("skipped: no CUDA device, or a libtorch without CUDA");
+        return;
+    }
+    options_on(Device::Cuda(0));
 }
 
 #[test]

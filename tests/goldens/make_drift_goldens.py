@@ -20,6 +20,57 @@ def listed(array: Any) -> Any:
     return np.asarray(array).tolist()
 
 
+def by_loops(
+    x: Any,
+    y: Any,
+    force: Any,
+    energy: Any,
+    *,
+    tau: float = 0.8,
+    omega: float = 0.0,
+    gamma: float = 0.0,
+    alignment: str = "force",
+    kt: float | None = None,
+    force_norm: float = 1.0,
+    exclude_self: bool = False,
+    joint: bool = False,
+    bandwidths: tuple[float, ...] = (1.0,),
+    normalize: bool = False,
+) -> Any:
+    """The field with the image models' options, by loops. With kt: Eqs. 15, 21, 23, 32, 35; else 34, 36."""
+    b, m = len(x), len(y)
+    fields = []
+    for factor in bandwidths:
+        t = tau * factor
+        positive, negative = np.zeros((b, m)), np.zeros((b, b))
+        for i in range(b):
+            for j in range(b):
+                negative[i, j] = -np.sum((x[i] - x[j]) ** 2) / (2 * t * t)
+                if exclude_self and i == j:
+                    negative[i, j] = -np.inf
+            aligned = [-energy[j] if alignment == "energy" else force[j] @ (y[j] - x[i]) for j in range(m)]
+            for j in range(m):
+                along = aligned[j] / (np.std(aligned, ddof=1) if kt is None else kt)
+                positive[i, j] = -np.sum((x[i] - y[j]) ** 2) / (2 * t * t) + gamma * along
+        p, n = np.exp(positive), np.exp(negative)
+        if joint:
+            both = np.hstack([p, n])
+            both = np.sqrt(both / both.sum(1, keepdims=True) * (both / both.sum(0, keepdims=True)))
+            p, n = both[:, :m], both[:, m:]
+            p, n = p * n.sum(1, keepdims=True), n * p.sum(1, keepdims=True)
+        else:
+            p, n = p / p.sum(1, keepdims=True), n / n.sum(1, keepdims=True)
+        scale = t / force_norm if kt is None else t * t / kt
+        v = np.zeros_like(x)
+        for i in range(b):
+            for j in range(m):
+                v[i] += p[i, j] * ((1 - omega) * (y[j] - x[i]) + omega * scale * force[j])
+            for j in range(b):
+                v[i] -= n[i, j] * (x[j] - x[i])
+        fields.append(v / np.sqrt(np.mean(v**2)) if normalize else v / len(bandwidths))
+    return sum(fields)
+
+
 def main() -> None:
     frames = MEAN + 0.15 * rng.standard_normal((12, 5, 3))
     generated = MEAN + 0.25 * rng.standard_normal((7, 5, 3))
@@ -53,7 +104,26 @@ def main() -> None:
     a = w @ directions
     data = np.concatenate([(y[:7] - mean) / width, (y[:7] - mean) @ a], 1)
     phi, harmonics = oracle.dihedral(frames, (3, 0, 1, 2))
+    energies = rng.standard_normal(12)
+    kt = 1.278
+    options = []
+    for given in [
+        {"exclude_self": True},
+        {"joint": True},
+        {"joint": True, "exclude_self": True, "omega": 0.3, "gamma": 0.2},
+        {"bandwidths": (0.5, 1.0, 2.0), "omega": 0.1},
+        {"bandwidths": (0.5, 2.0), "normalize": True, "joint": True, "exclude_self": True},
+        {"gamma": 0.7, "alignment": "energy"},
+        {"gamma": 0.7, "alignment": "energy", "kt": kt},
+        {"omega": 0.02, "kt": kt},
+        {"gamma": 0.02, "kt": kt},
+    ]:
+        options.append(
+            {**given, "field": listed(by_loops(x, y, g, energies, force_norm=force_norm, **given))}
+        )
     out = {
+        "energies": listed(energies),
+        "options": options,
         "frames": listed(frames),
         "generated": listed(generated),
         "forces": listed(forces),
