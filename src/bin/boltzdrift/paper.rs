@@ -145,8 +145,20 @@ fn one(experiment: &Experiment, row: &Row, seed: u64, quiet: bool) -> Result<Out
         } else {
             Continue::Yes
         }
-    })?;
+    });
     bar.done();
+    let outcome = outcome.map_err(|error| match error {
+        Error::Interrupted(message) => {
+            let anew = if row.kind == Kind::Diffusion { ", but this row starts anew" } else { "" };
+            let message = message.split("; ").next().unwrap_or_default();
+            Error::Interrupted(format!(
+                "{} seed {seed}: {message}; the same command goes on from what {} holds{anew}",
+                row.name,
+                experiment.folder.display()
+            ))
+        }
+        other => other,
+    })?;
     Ok(outcome)
 }
 

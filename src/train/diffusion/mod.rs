@@ -83,7 +83,11 @@ impl Diffusion {
         let positive =
             [settings.epochs, settings.batch, settings.width, settings.layers, settings.sampler_steps];
         let sigmas = settings.sigma_min > 0.0 && settings.sigma_max > settings.sigma_min;
-        if positive.contains(&0) || settings.heads == 0 || settings.width % settings.heads != 0 || !sigmas {
+        if positive.contains(&0)
+            || settings.heads == 0
+            || !settings.width.is_multiple_of(settings.heads)
+            || !sigmas
+        {
             return Err(Error::usage(format!("diffusion settings out of range: {settings:?}")));
         }
         let (positions, _) = aligned(dataset.positions.view(), None, dataset.len() / 2);
@@ -235,6 +239,8 @@ mod tests {
 
     #[test]
     fn learns_two_wells() {
+        // Two OpenMP threads that share their cores with other tests spin.
+        crate::train::device::use_threads(1);
         let settings = DiffusionSettings {
             epochs: 60,
             batch: 64,
