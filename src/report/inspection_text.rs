@@ -102,7 +102,10 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, text: String| writeln!(f, "{name:<12} {text}");
         let has = |yes: bool| if yes { "yes" } else { "no" };
-        line("file", format!("{} ({})", self.path, self.format))?;
+        match self.path.is_empty() {
+            true => line("made from", self.format.clone())?,
+            false => line("file", format!("{} ({})", self.path, self.format))?,
+        }
         line("molecule", format!("{}, {} atoms, {}", self.formula, self.atoms, self.shape))?;
         line("frames", self.frames.to_string())?;
         line("units", self.units.clone())?;

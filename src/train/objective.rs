@@ -202,8 +202,8 @@ impl KernelDrift {
         if settings.method.needs_forces() {
             let forces = dataset.forces.as_ref().ok_or_else(|| {
                 Error::usage(format!(
-                    "{}: method {} needs forces and the file has none; dump them, or use --method sliced or drift",
-                    dataset.source.path.display(),
+                    "{}: method {} needs forces and there are none; dump them, or use --method sliced or drift",
+                    dataset.source.name(),
                     settings.method
                 ))
             })?;

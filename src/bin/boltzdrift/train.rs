@@ -168,7 +168,7 @@ fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {
     let from = if trainer.step() > 0 { format!(", from step {}", trainer.step()) } else { String::new() };
     format!(
         "{}: {} frames of {} atoms; method {}, {} steps{from}, seed {}, on {device}",
-        data.source.path.display(),
+        data.source.name(),
         data.len(),
         data.atoms(),
         settings.method,
