@@ -8,12 +8,16 @@ mod energy_checks;
 pub mod features;
 pub mod force_check;
 pub(crate) mod jacobi;
+pub mod kinetic;
 mod least_squares;
 pub mod mean_force;
+pub mod rigid;
+mod run_warnings;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod springs;
+pub mod start;
 pub mod symmetry;
 pub mod thermometer;
 mod thermometer_classes;

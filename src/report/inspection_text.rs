@@ -32,7 +32,7 @@ impl Inspection {
         }
         if let Some(kinetic) = self.thermometer.kinetic {
             parts.push(format!(
-                "{:.0} +- {:.0} K from velocities (3N - {}; {:.0} K counting 3N)",
+                "{:.0} +- {:.0} K from velocities (3N - {}; {:.0} K with the motion as a whole, 3N)",
                 kinetic.internal.kelvin, kinetic.internal.error, kinetic.removed, kinetic.all.kelvin
             ));
         }
@@ -82,6 +82,15 @@ impl Inspection {
                 format!(
                     "stretches are correlated over {:.1} frames; {:.0} independent stretches of time",
                     reading.correlation, reading.stretches
+                ),
+            ));
+        }
+        if let Some(spread) = found.kinetic.and_then(|kinetic| kinetic.spread) {
+            lines.push((
+                "ensemble",
+                format!(
+                    "variance of the kinetic energy {:.2} +- {:.2} of a canonical ensemble's",
+                    spread.ratio, spread.error
                 ),
             ));
         }
