@@ -74,6 +74,8 @@ Place::Place(const std::vector<double> &amu, const std::vector<double> &sample, 
     most = dot(normal, normal);
     j = a;
   }
+  const double far = 3.0 * std::sqrt(dot(from[i], from[i])) + 5.0;
+  reach = far * far;
   const auto before = axes(from[i], from[j]), after = axes(to[i], to[j]);
   for (size_t k = 0; k < 3; ++k)
     for (size_t r = 0; r < 3; ++r)
@@ -85,6 +87,14 @@ std::vector<Vec3> Place::of(const double *sample) const
   auto out = arms(share, sample);
   for (auto &arm : out) arm = {dot(turn[0], arm) + center[0], dot(turn[1], arm) + center[1], dot(turn[2], arm) + center[2]};
   return out;
+}
+
+bool Place::torn(const double *sample) const
+{
+  // A number that is not finite is nowhere.
+  for (const auto &arm : arms(share, sample))
+    if (!(dot(arm, arm) < reach)) return true;
+  return false;
 }
 
 void Place::back(const std::vector<Vec3> &forces, double *on_sample) const

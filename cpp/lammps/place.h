@@ -21,6 +21,10 @@ class Place {
   /* Atoms (n, 3) of the sample's frame, in the box. */
   std::vector<Vec3> of(const double *sample) const;
 
+  /* Whether an atom is so far from the center of mass, in the sample's frame, that it has left the molecule: three times
+   * as far as any atom of the sample, and 5 angstrom. */
+  bool torn(const double *sample) const;
+
   /* Forces (n) of the box on the atoms so placed, as the slope of the energy in the sample's frame, (n, 3). The center of
    * mass does not move, so they sum to zero. */
   void back(const std::vector<Vec3> &forces, double *on_sample) const;
@@ -29,6 +33,7 @@ class Place {
   std::vector<double> share;    // masses over their sum
   std::array<Vec3, 3> turn;
   Vec3 center;
+  double reach = 0.0;           // squared
 };
 
 }    // namespace boltzdrift_lammps

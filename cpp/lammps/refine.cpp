@@ -3,12 +3,15 @@
 
 #include "problem.h"
 
+#include "atom.h"
 #include "comm.h"
 #include "exceptions.h"
 #include "fix.h"
 #include "lammps.h"
 #include "modify.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -17,12 +20,16 @@ namespace boltzdrift_lammps {
 
 namespace {
 
+// Energy where no state of the molecule is, kcal/mol: finite, and never taken.
+constexpr double WALL = 1e10;
+
 // What the library calls, through C.
 struct Caller {
   Forces &forces;
   const Units &units;
   const Place &place;
   size_t first;                   // row of the molecule's first atom
+  bool company;                   // there are other atoms
   std::vector<Vec3> trial;        // all positions, in LAMMPS's units
   std::exception_ptr thrown;      // waits for C to be left
   std::string message;
@@ -55,8 +62,16 @@ struct Caller {
     }
   }
 
+  void wall(size_t atoms, double *energy, double *on_atoms) const
+  {
+    *energy = WALL;
+    std::fill_n(on_atoms, 3 * atoms, 0.0);
+  }
+
   void one(size_t atoms, const double *positions, double *energy, double *on_atoms)
   {
+    // Overlapping atoms are thrown apart: such a trial is rejected before LAMMPS has to find out where they went.
+    if (place.torn(positions)) return wall(atoms, energy, on_atoms);
     put(positions);
     std::vector<Vec3> found;
     *energy = forces.of(trial, found) * units.energy;
@@ -65,6 +80,10 @@ struct Caller {
     for (auto &force : own)
       for (auto &component : force) component *= units.force;
     place.back(own, on_atoms);
+    // The same on all ranks. A molecule alone gives no finite energy where something is wrong, which the library says.
+    const bool finite = std::isfinite(*energy) &&
+        std::all_of(on_atoms, on_atoms + 3 * atoms, [](double force) { return std::isfinite(force); });
+    if (!finite && company) wall(atoms, energy, on_atoms);
   }
 };
 
@@ -108,7 +127,8 @@ Refiner::Refiner(LAMMPS_NS::LAMMPS *host, const Model &sampler, const Units &of_
 
 void Refiner::refine(uint64_t sample, const Place &place, size_t first, std::vector<Vec3> &positions)
 {
-  Caller caller{forces, units, place, first, positions, nullptr, {}};
+  const bool company = lmp->atom->natoms > static_cast<LAMMPS_NS::bigint>(model.atoms());
+  Caller caller{forces, units, place, first, company, positions, nullptr, {}};
   bzd_potential_desc description{};
   description.struct_size = sizeof(description);
   description.evaluate = &Caller::evaluate;
