@@ -126,6 +126,96 @@ fn a_dump_without_units_is_refused_until_they_are_named() {
     assert_eq!(temperature(&named), temperature(&declared));
 }
 
+/// Frames of sample.in with lines of it replaced, and what `inspect` warns of.
+fn warnings_of_a_run(name: &str, changes: &[(&str, &str)], warmup: &str, steps: &str) -> Option<Vec<String>> {
+    let bench = Bench::new()?;
+    let mut input = std::fs::read_to_string(bench.inputs.join("sample.in")).unwrap();
+    for (line, instead) in changes {
+        let old: Vec<&str> = input.lines().filter(|one| one.starts_with(line)).collect();
+        assert_eq!(old.len(), 1, "{name}: '{line}' in sample.in");
+        input = input.replace(old[0], instead);
+    }
+    let script = bench.path("changed.in");
+    std::fs::write(&script, input).unwrap();
+    bench.lammps(
+        script.to_str().unwrap(),
+        &[
+            ("temperature", &KELVIN.to_string()),
+            ("seed", "5"),
+            ("warmup", warmup),
+            ("steps", steps),
+            ("every", "100"),
+            ("out", "run"),
+        ],
+    );
+    let told = bench.succeeds(&["inspect", "run.lammpstrj", "--temperature", "500K", "--json"]);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    let warnings = told["warnings"].as_array().unwrap();
+    Some(warnings.iter().map(|warning| warning.as_str().unwrap().to_owned()).collect())
+}
+
+/// What a mistake of a run says, by which it is told from the others.
+const MISTAKES: [(&str, &str); 5] = [
+    ("degrees of freedom", "counts 3N - 3 = 24 degrees of freedom"),
+    ("not canonical", "the kinetic energy scatters too little"),
+    ("cold start", "the run was not equilibrated when these frames were written"),
+    ("noise", "look like thermostat noise"),
+    ("another temperature", "asked 500 K"),
+];
+
+fn assert_said(name: &str, warnings: &[String], expected: &[&str]) {
+    for (mistake, words) in MISTAKES {
+        let said = warnings.iter().any(|warning| warning.contains(words));
+        assert_eq!(said, expected.contains(&mistake), "{name}: {mistake}: {warnings:#?}");
+    }
+}
+
+#[test]
+fn inspect_finds_no_mistake_in_the_input_that_is_documented() {
+    let Some(warnings) = warnings_of_a_run("sample.in", &[], "20000", "100000") else { return };
+    assert_said("sample.in", &warnings, &[]);
+}
+
+#[test]
+fn inspect_names_a_thermostat_without_fix_modify() {
+    // 571 K where 500 K are asked: 50 ps tell them apart by six standard errors, 25 ps by four to five.
+    let changes = [("fix_modify      thermostat", "")];
+    let Some(warnings) = warnings_of_a_run("no fix_modify", &changes, "20000", "200000") else { return };
+    assert_said("no fix_modify", &warnings, &["degrees of freedom", "another temperature"]);
+}
+
+#[test]
+fn inspect_names_a_thermostat_that_holds_the_temperature() {
+    let berendsen = "fix thermostat all temp/berendsen ${temperature} ${temperature} 100.0";
+    let changes = [("fix             thermostat", berendsen)];
+    let Some(warnings) = warnings_of_a_run("berendsen", &changes, "20000", "100000") else { return };
+    assert_said("berendsen", &warnings, &["not canonical"]);
+}
+
+#[test]
+fn inspect_names_a_run_that_is_not_warm() {
+    // From the minimum, with a thermostat of 2 ps.
+    let slow = "fix thermostat all temp/csvr ${temperature} ${temperature} 2000.0 ${seed}";
+    let changes = [("fix             thermostat", slow), ("variable        hot", "variable hot equal 10")];
+    let Some(warnings) = warnings_of_a_run("cold", &changes, "0", "100000") else { return };
+    let said = warnings.iter().find(|warning| warning.contains(MISTAKES[2].1));
+    assert!(said.is_some_and(|said| said.contains("--frames")), "{warnings:#?}");
+    assert!(warnings.iter().all(|warning| !warning.contains(MISTAKES[1].1)), "{warnings:#?}");
+}
+
+#[test]
+fn inspect_names_the_noise_of_langevin() {
+    let langevin = "fix thermostat all langevin ${temperature} ${temperature} 100.0 ${seed}";
+    let changes = [
+        ("fix             thermostat", langevin),
+        ("fix_modify      thermostat", ""),
+        ("fix             still", ""),
+    ];
+    let Some(warnings) = warnings_of_a_run("langevin", &changes, "20000", "100000") else { return };
+    // It moves and turns the molecule as a whole; the temperature within is still the one that is asked.
+    assert_said("langevin", &warnings, &["noise"]);
+}
+
 /// Rows of the thermo tables that start each run: step, temperature, potential and total energy.
 #[cfg(feature = "train")]
 fn thermo_rows(log: &str) -> Vec<[f64; 4]> {

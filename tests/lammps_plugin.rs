@@ -219,6 +219,27 @@ fn every_unit_style_gives_the_same_state() {
 }
 
 #[test]
+fn elements_come_from_a_labelmap_and_from_masses_where_it_names_none() {
+    let Some(bench) = bench_with(1, 20.0, 0.0) else { return };
+    // Masses that are no element's: only labels tell.
+    let cases = [
+        ("mass 1 20.0\nmass 2 5.0", "labelmap atom 1 O 2 H", "types are 1=O 2=H, by labelmap"),
+        ("mass 1 20.0", "labelmap atom 1 O 2 HW", "types are 1=O 2=H, by labelmap and mass"),
+        ("", "labelmap atom 1 OW 2 HW", "types are 1=O 2=H, by mass"),
+        ("mass 1 20.0\nmass 2 5.0", "labelmap atom 1 OW 2 HW", "no atom type has the mass"),
+        ("", "labelmap atom 1 H 2 O", "it is HO2 (3 atoms), the sampler's is H2O (3 atoms)"),
+        // What is said goes before what is labelled.
+        ("", "labelmap atom 1 H 2 O", "types are 1=O 2=H, by types"),
+    ];
+    for (masses, labels, words) in cases {
+        let said = if words.ends_with("by types") { "types O H" } else { "" };
+        let line = format!("{masses}\n{labels}\nboltzdrift seed water.safetensors group all seed 3 {said}");
+        let (success, log) = bench.run(1, &water_input(&line), &[]);
+        assert!(log.contains(words) && success == words.starts_with("types are"), "{labels}: {log}");
+    }
+}
+
+#[test]
 fn a_molecule_that_was_known_stays_known_when_it_is_hot() {
     let Some(bench) = Bench::new() else { return };
     let inputs = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/lammps");

@@ -53,8 +53,11 @@ fn every_misuse_is_an_error_of_lammps() {
             "outside the fixed boundary",
         ),
         (
-            format!("create_atoms 1 single 9 9 9\n{}", seed("all seed 1 refine 1")),
-            "refine is for a molecule alone",
+            format!(
+                "group water id 1:3\ncreate_atoms 1 single 9 9 9\nfix h all spring/self 1.0\n{}",
+                seed("water seed 1 refine 1")
+            ),
+            "fix h (spring/self) adds forces",
         ),
         (
             format!("delete_bonds two bond 1 remove\n{}", seed("all seed 1")),

@@ -46,6 +46,13 @@ fn only_the_dataset_names_chemfiles() {
 }
 
 #[test]
+fn messages_name_frames_by_what_they_are_from() {
+    // Frames from arrays have no path: Source::name says so, where the path alone would be empty.
+    let rooms = ["dataset/", "report/inspection.rs"];
+    assert_eq!(strays("source.path", &rooms), Vec::<String>::new());
+}
+
+#[test]
 fn few_rooms_name_torch() {
     assert_eq!(
         strays("tch::", &["drift/", "generator.rs", "potential/torchscript", "train/"]),

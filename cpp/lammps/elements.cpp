@@ -134,10 +134,13 @@ Elements elements_of(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &typ
   const int ntypes = lmp->atom->ntypes;
   if (!types.empty()) return {by_names(types, ntypes), "by types"};
   const auto any = [](const std::vector<int> &numbers) { return std::set<int>(numbers.begin(), numbers.end()).size() > 1; };
-  auto labels = by_labels(lmp, ntypes);
-  if (any(labels)) return {labels, "by labelmap"};
-  auto masses = by_mass(lmp, ntypes, model, amu_per_mass);
-  if (any(masses)) return {masses, "by mass"};
+  const auto labels = by_labels(lmp, ntypes);
+  const auto masses = by_mass(lmp, ntypes, model, amu_per_mass);
+  // Labels of force fields name some elements by their symbols and others not: type by type.
+  auto both = labels;
+  for (size_t type = 1; type < both.size(); ++type)
+    if (both[type] == 0) both[type] = masses[type];
+  if (any(both)) return {both, !any(labels) ? "by mass" : both == labels ? "by labelmap" : "by labelmap and mass"};
   throw Problem("no atom type has the mass of an element of the sampler (" +
                 formula({model.species.begin(), model.species.end()}) +
                 "): name the elements of the types, as in: types C H O");

@@ -1,4 +1,4 @@
-/* Energies and forces of the running LAMMPS for positions of a molecule that is alone in it.
+/* Energies and forces of the running LAMMPS for positions of some of its atoms; the others are where they are.
  *
  * SPDX-License-Identifier: GPL-2.0-only
  */

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 #include "refine.h"
 
-#include "forces.h"
 #include "problem.h"
 
+#include "atom.h"
 #include "comm.h"
 #include "exceptions.h"
 #include "fix.h"
 #include "lammps.h"
 #include "modify.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
 #include <memory>
@@ -18,12 +20,17 @@ namespace boltzdrift_lammps {
 
 namespace {
 
+// Energy where no state of the molecule is, kcal/mol: finite, and never taken.
+constexpr double WALL = 1e10;
+
 // What the library calls, through C.
 struct Caller {
   Forces &forces;
-  const Molecule &molecule;
   const Units &units;
-  Vec3 center;                    // angstrom: where trial positions are put
+  const Place &place;
+  size_t first;                   // row of the molecule's first atom
+  bool company;                   // there are other atoms
+  std::vector<Vec3> trial;        // all positions, in LAMMPS's units
   std::exception_ptr thrown;      // waits for C to be left
   std::string message;
 
@@ -46,29 +53,39 @@ struct Caller {
 
   static const char *last_error(void *self) { return static_cast<Caller *>(self)->message.c_str(); }
 
+  void put(const double *positions)
+  {
+    size_t row = first;
+    for (const auto &atom : place.of(positions)) {
+      for (size_t k = 0; k < 3; ++k) trial[row][k] = atom[k] / units.length;
+      ++row;
+    }
+  }
+
+  void wall(size_t atoms, double *energy, double *on_atoms) const
+  {
+    *energy = WALL;
+    std::fill_n(on_atoms, 3 * atoms, 0.0);
+  }
+
   void one(size_t atoms, const double *positions, double *energy, double *on_atoms)
   {
-    std::vector<Vec3> trial(atoms);
-    for (size_t i = 0; i < atoms; ++i)
-      for (size_t k = 0; k < 3; ++k) trial[i][k] = (positions[3 * i + k] + center[k]) / units.length;
+    // Overlapping atoms are thrown apart: such a trial is rejected before LAMMPS has to find out where they went.
+    if (place.torn(positions)) return wall(atoms, energy, on_atoms);
+    put(positions);
     std::vector<Vec3> found;
     *energy = forces.of(trial, found) * units.energy;
-    for (size_t i = 0; i < atoms; ++i)
-      for (size_t k = 0; k < 3; ++k) on_atoms[3 * i + k] = found[i][k] * units.force;
+    const auto begin = found.begin() + static_cast<std::ptrdiff_t>(first);
+    std::vector<Vec3> own(begin, begin + static_cast<std::ptrdiff_t>(atoms));
+    for (auto &force : own)
+      for (auto &component : force) component *= units.force;
+    place.back(own, on_atoms);
+    // The same on all ranks. A molecule alone gives no finite energy where something is wrong, which the library says.
+    const bool finite = std::isfinite(*energy) &&
+        std::all_of(on_atoms, on_atoms + 3 * atoms, [](double force) { return std::isfinite(force); });
+    if (!finite && company) wall(atoms, energy, on_atoms);
   }
 };
-
-Vec3 center_of(const Molecule &molecule)
-{
-  Vec3 center{};
-  double mass = 0.0;
-  for (size_t i = 0; i < molecule.amu.size(); ++i) {
-    mass += molecule.amu[i];
-    for (size_t k = 0; k < 3; ++k) center[k] += molecule.amu[i] * molecule.angstrom[3 * i + k];
-  }
-  for (auto &value : center) value /= mass;
-  return center;
-}
 
 void refuse_other_forces(LAMMPS_NS::LAMMPS *lmp)
 {
@@ -81,26 +98,37 @@ void refuse_other_forces(LAMMPS_NS::LAMMPS *lmp)
   }
 }
 
-// What follows `"name":` in the library's report; the report is for programs, this line for people.
-std::string figure(const std::string &report, const std::string &name)
+// Share of the steps that were taken, of the library's report.
+double acceptance(const std::string &report)
 {
-  const auto at = report.find('"' + name + "\":");
-  if (at == std::string::npos) return "?";
-  return text(std::strtod(report.c_str() + at + name.size() + 3, nullptr));
+  const std::string name = "\"acceptance\":";
+  const auto at = report.find(name);
+  return at == std::string::npos ? 0.0 : std::strtod(report.c_str() + at + name.size(), nullptr);
 }
 
 struct PotentialDeleter {
   void operator()(bzd_potential_t *potential) const { bzd_potential_free(potential); }
 };
 
-}    // namespace
-
-void refine(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Molecule &molecule, const Units &units,
-            const Refinement &asked, std::vector<double> &angstrom, std::string *told)
+// Refused before anything is moved.
+LAMMPS_NS::LAMMPS *without_other_forces(LAMMPS_NS::LAMMPS *lmp)
 {
   refuse_other_forces(lmp);
-  Forces forces(lmp, molecule.tag, asked.running);
-  Caller caller{forces, molecule, units, center_of(molecule), nullptr, {}};
+  return lmp;
+}
+
+}    // namespace
+
+Refiner::Refiner(LAMMPS_NS::LAMMPS *host, const Model &sampler, const Units &of_host,
+                 const std::vector<LAMMPS_NS::tagint> &tag, const Refinement &wanted) :
+    lmp(without_other_forces(host)), model(sampler), units(of_host), asked(wanted), forces(host, tag, wanted.running)
+{
+}
+
+void Refiner::refine(uint64_t sample, const Place &place, size_t first, std::vector<Vec3> &positions)
+{
+  const bool company = lmp->atom->natoms > static_cast<LAMMPS_NS::bigint>(model.atoms());
+  Caller caller{forces, units, place, first, company, positions, nullptr, {}};
   bzd_potential_desc description{};
   description.struct_size = sizeof(description);
   description.evaluate = &Caller::evaluate;
@@ -114,10 +142,11 @@ void refine(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Molecule &molecule
 
   const std::string settings =
       "{\"steps\": " + std::to_string(asked.steps) + ", \"temperature\": " + text(asked.kelvin) + "}";
-  char *report = nullptr;
+  char *said = nullptr;
+  std::vector<double> angstrom(3 * model.atoms());
   const bzd_status_t status =
-      bzd_sampler_refined(model.sampler(), potential.get(), asked.seed, asked.sample, 1, settings.c_str(), nullptr, nullptr,
-                          angstrom.data(), angstrom.size(), nullptr, &report);
+      bzd_sampler_refined(model.sampler(), potential.get(), asked.seed, sample, 1, settings.c_str(), nullptr, nullptr,
+                          angstrom.data(), angstrom.size(), nullptr, &said);
   // Ranks that found the same error found it together; one that did not would hang the others, so ask.
   std::string trouble;
   if (status != BZD_OK) {
@@ -131,8 +160,23 @@ void refine(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Molecule &molecule
     }
   }
   agree(lmp->world, trouble);
-  *told = "; refined by " + std::to_string(asked.steps) + " Monte Carlo steps, acceptance " + figure(report, "acceptance");
-  bzd_string_free(report);
+  const double share = acceptance(said);
+  bzd_string_free(said);
+  caller.put(angstrom.data());
+  positions = caller.trial;
+  accepted += share;
+  refined += 1;
+  unmoved += share > 0.0 ? 0 : 1;
+}
+
+std::string Refiner::report() const
+{
+  if (refined == 0) return "";
+  std::string told = "; refined by " + std::to_string(asked.steps) + " Monte Carlo steps" +
+                     (refined > 1 ? " each" : "") + ", acceptance " + text(accepted / static_cast<double>(refined));
+  if (unmoved > 0 && refined > 1)
+    told += "; " + std::to_string(unmoved) + " of " + std::to_string(refined) + " took none of theirs";
+  return told;
 }
 
 }    // namespace boltzdrift_lammps

@@ -6,12 +6,14 @@
 #ifndef BOLTZDRIFT_LAMMPS_REFINE_H
 #define BOLTZDRIFT_LAMMPS_REFINE_H
 
+#include "forces.h"
 #include "model.h"
-#include "molecules.h"
+#include "place.h"
 #include "units.h"
 
 #include "pointers.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,17 +21,37 @@ namespace boltzdrift_lammps {
 
 struct Refinement {
   uint64_t seed;
-  uint64_t sample;
-  int steps;         // Monte Carlo steps
+  int steps;         // Monte Carlo steps of every molecule
   double kelvin;
   bool running;      // within a step of a run, by a fix: LAMMPS has been set up
 };
 
-/* Positions (n, 3) in angstrom of one refined sample of a molecule that is alone in its box. All ranks call it, and take
- * every step together. LAMMPS's atoms are left where the last trial was: positions must be set afterwards. `told` says
- * how it went. Throws Problem. */
-void refine(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Molecule &molecule, const Units &units,
-            const Refinement &asked, std::vector<double> &angstrom, std::string *told);
+/* Refines molecules one after the other, each in the field of all other atoms, which keep still meanwhile. A step moves
+ * the atoms of one molecule and turns it; its center of mass stays. It is taken or not by the total energy, so it keeps the
+ * Boltzmann distribution of the whole system for given centers of mass. */
+class Refiner {
+ public:
+  /* For the atoms of these ids. Throws Problem, as all that follows; every rank calls everything. */
+  Refiner(LAMMPS_NS::LAMMPS *lmp, const Model &model, const Units &units, const std::vector<LAMMPS_NS::tagint> &tag,
+          const Refinement &asked);
+
+  /* Refines a sample whose atoms are rows first, first + 1, ... of `positions`: unwrapped positions of all ids, in LAMMPS's
+   * units, which are brought up to date. LAMMPS's own atoms are left where the last trial was. */
+  void refine(uint64_t sample, const Place &place, size_t first, std::vector<Vec3> &positions);
+
+  /* How it went, for the log. */
+  std::string report() const;
+
+ private:
+  LAMMPS_NS::LAMMPS *lmp;
+  const Model &model;
+  const Units &units;
+  Refinement asked;
+  Forces forces;
+  size_t refined = 0;      // molecules
+  size_t unmoved = 0;      // those of them that took no step
+  double accepted = 0.0;   // sum of shares
+};
 
 }    // namespace boltzdrift_lammps
 

@@ -3,6 +3,7 @@
 
 #include "box.h"
 #include "maxwell.h"
+#include "place.h"
 #include "problem.h"
 #include "refine.h"
 
@@ -23,6 +24,17 @@
 #include <utility>
 
 namespace boltzdrift_lammps {
+
+namespace {
+
+// Positions of the atoms of molecule m.
+std::vector<Vec3> rows(const Drawn &drawn, size_t m, size_t atoms)
+{
+  const auto begin = drawn.position.begin() + static_cast<std::ptrdiff_t>(m * atoms);
+  return {begin, begin + static_cast<std::ptrdiff_t>(atoms)};
+}
+
+}    // namespace
 
 Seeder::Seeder(LAMMPS_NS::LAMMPS *host, Options wanted) :
     Pointers(host), options(std::move(wanted)), units(Units::of(update->unit_style)),
@@ -64,16 +76,44 @@ uint64_t Seeder::sample(uint64_t event, size_t molecule) const
   return options.index + replica + replicas * (static_cast<uint64_t>(molecule) + static_cast<uint64_t>(count) * event);
 }
 
-std::vector<double> Seeder::positions(const Molecule &molecule, uint64_t number, bool running, std::string *told) const
+// (n, 3) in angstrom, in a frame of its own.
+std::vector<double> Seeder::sampled(uint64_t number) const
 {
   std::vector<double> angstrom(3 * model->atoms());
-  if (options.refine > 0)
-    refine(lmp, *model, molecule, units, {options.seed, number, options.refine, temperature, running}, angstrom, told);
-  else
-    check(bzd_sampler_sample(model->sampler(), options.seed, number, 1, angstrom.data(), angstrom.size()));
+  check(bzd_sampler_sample(model->sampler(), options.seed, number, 1, angstrom.data(), angstrom.size()));
+  return angstrom;
+}
+
+// A sample where the molecule is, turned as it is or at random.
+std::vector<double> Seeder::placed(const Molecule &molecule, uint64_t number, std::vector<double> angstrom) const
+{
   check(bzd_sampler_place(model->sampler(), options.seed, number, 1, molecule.amu.data(), molecule.angstrom.data(),
                           options.keep ? BZD_ORIENT_KEEP : BZD_ORIENT_RANDOM, angstrom.data(), angstrom.size()));
   return angstrom;
+}
+
+// Every molecule by the forces of the running LAMMPS, in the field of all the others. Says how it went.
+std::string Seeder::refine(const std::vector<Molecule> &found, uint64_t event, bool running, Drawn &drawn)
+{
+  std::vector<LAMMPS_NS::tagint> tag;
+  for (const auto &molecule : found) tag.insert(tag.end(), molecule.tag.begin(), molecule.tag.end());
+  Refiner refiner(lmp, *model, units, tag, {options.seed, options.refine, temperature, running});
+  // All are seeds before the first is refined: the field that it is in is that of the others' new states.
+  set_positions(drawn);
+  const size_t atoms = model->atoms();
+  for (size_t m = 0; m < found.size(); ++m) {
+    const uint64_t number = sample(event, m);
+    const auto own = sampled(number);
+    refiner.refine(number, Place(found[m].amu, own, placed(found[m], number, own)), m * atoms, drawn.position);
+    // Nothing but the molecule acts on it: it may be turned as it was.
+    if (!alone || !options.keep) continue;
+    std::vector<double> angstrom;
+    for (const auto &position : drawn.position)
+      for (const double component : position) angstrom.push_back(component * units.length);
+    angstrom = placed(found[m], number, angstrom);
+    for (size_t i = 0; i < 3 * atoms; ++i) drawn.position[i / 3][i % 3] = angstrom[i] / units.length;
+  }
+  return refiner.report();
 }
 
 std::vector<Vec3> Seeder::velocities(const Molecule &molecule, uint64_t number, const std::vector<double> &angstrom) const
@@ -119,23 +159,28 @@ Drawn Seeder::draw(uint64_t event, bool running)
   const size_t atoms = model->atoms();
   all_are = static_cast<LAMMPS_NS::bigint>(count * atoms) == atom->natoms;
   alone = all_are && count == 1;
-  if (options.refine > 0 && !alone)
-    throw Problem("refine is for a molecule alone in its box: the sampler knows nothing of what surrounds a molecule, and "
-                  "the forces of " + std::to_string(atom->natoms) + " atoms are not those of its " + std::to_string(atoms));
 
   Drawn drawn;
-  std::string told;
   for (size_t m = 0; m < count; ++m) {
     const auto &molecule = found.molecules[m];
     const uint64_t number = sample(event, m);
-    const auto angstrom = positions(molecule, number, running, &told);
-    std::vector<Vec3> placed(atoms);
-    for (size_t i = 0; i < 3 * atoms; ++i) placed[i / 3][i % 3] = angstrom[i] / units.length;
-    check_box(lmp, molecule.tag, placed, units.length);
+    const auto angstrom = placed(molecule, number, sampled(number));
     for (size_t i = 0; i < atoms; ++i) drawn.row.emplace(molecule.tag[i], drawn.position.size() + i);
-    drawn.position.insert(drawn.position.end(), placed.begin(), placed.end());
+    for (size_t i = 0; i < atoms; ++i)
+      drawn.position.push_back({angstrom[3 * i] / units.length, angstrom[3 * i + 1] / units.length,
+                                angstrom[3 * i + 2] / units.length});
+    check_box(lmp, molecule.tag, rows(drawn, m, atoms), units.length);
+  }
+  const std::string told = options.refine > 0 ? refine(found.molecules, event, running, drawn) : "";
+  for (size_t m = 0; m < count; ++m) {
+    const auto &molecule = found.molecules[m];
+    const auto own = rows(drawn, m, atoms);
+    if (options.refine > 0) check_box(lmp, molecule.tag, own, units.length);
     if (options.velocities == Velocities::no) continue;
-    const auto speeds = velocities(molecule, number, angstrom);
+    std::vector<double> angstrom;
+    for (const auto &position : own)
+      for (const double component : position) angstrom.push_back(component * units.length);
+    const auto speeds = velocities(molecule, sample(event, m), angstrom);
     drawn.velocity.insert(drawn.velocity.end(), speeds.begin(), speeds.end());
   }
   if (all_are && !drawn.velocity.empty()) stop_drift(drawn, found.molecules);

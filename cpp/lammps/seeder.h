@@ -55,7 +55,9 @@ class Seeder : protected LAMMPS_NS::Pointers {
   void refuse_what_cannot_be() const;
   Found find(std::string *types) const;
   uint64_t sample(uint64_t event, size_t molecule) const;
-  std::vector<double> positions(const Molecule &molecule, uint64_t sample, bool running, std::string *told) const;
+  std::vector<double> sampled(uint64_t number) const;
+  std::vector<double> placed(const Molecule &molecule, uint64_t number, std::vector<double> angstrom) const;
+  std::string refine(const std::vector<Molecule> &found, uint64_t event, bool running, Drawn &drawn);
   std::vector<Vec3> velocities(const Molecule &molecule, uint64_t sample, const std::vector<double> &angstrom) const;
   void stop_drift(Drawn &drawn, const std::vector<Molecule> &found) const;
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::arrays::{copy, cube, masses, same_length, species};
 use super::progress::{tell, Ear};
 use super::{json, settings};
-use crate::dataset::{self, Dataset, FrameSlice, ReadOptions, WriteOptions, Writer};
+use crate::dataset::{self, Dataset, FrameSlice, ReadOptions, Source, WriteOptions, Writer};
 use crate::metrics::{self, Ensemble};
 use crate::potential::{self, Potential};
 use crate::units::UnitSystem;
@@ -159,8 +159,7 @@ pub(crate) fn label(data: &mut Dataset, potential: &mut dyn Potential, ear: Ear)
     let mut labelled =
         Dataset::from_arrays(data.species.clone(), positions, Some(forces), Some(energies), velocities)?;
     labelled.masses = masses;
-    labelled.source.path.clone_from(&data.source.path);
-    labelled.source.frames.clone_from(&data.source.frames);
+    labelled.source = Source { digest: labelled.source.digest, ..data.source.clone() };
     *data = labelled;
     Ok(())
 }

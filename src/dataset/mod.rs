@@ -52,9 +52,9 @@ pub struct Dataset {
 /// Where frames came from, kept for messages and for the sampler's record.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The file.
+    /// The file; empty where the frames are from none. Messages name it by [`Source::name`].
     pub path: PathBuf,
-    /// Its format, for example `LAMMPS`, `XYZ`, `NumPy npz`.
+    /// Its format, for example `LAMMPS`, `XYZ`, `NumPy npz`, or what the frames were made from: `arrays`, `equilibration`.
     pub format: String,
     /// Frame numbers in the file (counted from 0), (N): what row k of the arrays was.
     pub frames: Vec<usize>,
@@ -68,4 +68,14 @@ pub struct Source {
     pub digest: String,
     /// Things the user should know, one line each.
     pub warnings: Vec<String>,
+}
+
+impl Source {
+    /// What a message calls the frames: the file, or what they were made from where they are from none.
+    pub fn name(&self) -> String {
+        match self.path.as_os_str().is_empty() {
+            true => format!("the frames from {}", self.format),
+            false => self.path.display().to_string(),
+        }
+    }
 }

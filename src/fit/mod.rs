@@ -184,7 +184,7 @@ struct Problem<'a> {
 
 impl<'a> Problem<'a> {
     fn new(dataset: &'a Dataset, settings: &Settings) -> Result<Self> {
-        let file = dataset.source.path.display();
+        let file = dataset.source.name();
         let forces = dataset.forces.as_ref().ok_or_else(|| {
             Error::usage(format!("{file}: there are no forces to fit to; dump them with the positions"))
         })?;

@@ -233,12 +233,9 @@ impl Labelled<'_> {
     }
 }
 
-/// The file, where the frames are from one, to begin a message with.
+/// Where the frames are from, to begin a message with.
 fn whereabouts(data: &Dataset) -> String {
-    match data.source.path.as_os_str().is_empty() {
-        true => String::new(),
-        false => format!("in {}: ", data.source.path.display()),
-    }
+    format!("in {}: ", data.source.name())
 }
 
 /// The first few of these rows as the trajectory file numbers them.

@@ -92,12 +92,12 @@ pub fn torsional_weights(
     group: Option<&SymmetryGroup>,
     kelvin: f64,
 ) -> Result<TorsionalWeights> {
-    let file = dataset.source.path.display();
+    let file = dataset.source.name();
     if !(kelvin.is_finite() && kelvin > 0.0) {
         return Err(Error::usage(format!("temperature {kelvin} K; give a positive number")));
     }
     let forces = dataset.forces.as_ref().ok_or_else(|| {
-        Error::usage(format!("{file}: weights by mean force need forces and the file has none; dump them"))
+        Error::usage(format!("{file}: weights by mean force need forces and there are none; dump them"))
     })?;
     let frames = dataset.positions.dim().0;
     if frames < FEWEST_FRAMES {

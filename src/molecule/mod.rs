@@ -10,14 +10,18 @@ pub mod force_check;
 #[cfg(feature = "train")]
 mod gram;
 pub(crate) mod jacobi;
+pub mod kinetic;
 mod least_squares;
 pub mod mean_force;
 #[cfg(feature = "train")]
 pub mod metric;
+pub mod rigid;
+mod run_warnings;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 pub(crate) mod springs;
+pub mod start;
 pub mod superposition;
 pub mod symmetry;
 pub mod thermometer;

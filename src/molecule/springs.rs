@@ -1,7 +1,8 @@
 //! A molecule of springs for tests, sampled exactly: canonical by Metropolis, or at constant energy.
 
-use ndarray::{Array1, Array3};
+use ndarray::{Array1, Array3, Axis};
 
+use super::rigid::remove_rigid_motion;
 use super::samples::{build, Row};
 use super::vector::{dot, norm, sub, Vector};
 use crate::dataset::{elements, Dataset, Source};
@@ -88,6 +89,21 @@ impl Springs {
             }
             visit(x);
         }
+    }
+
+    /// Gives the frames velocities of Maxwell's distribution, without motion as a whole where `still`.
+    pub fn give_velocities(&self, data: &mut Dataset, kelvin: f64, still: bool, seed: u64) {
+        let mut all = Array3::zeros(data.positions.dim());
+        for (frame, mut rows) in all.outer_iter_mut().enumerate() {
+            let mut stream = Stream::new(seed, Purpose::Velocities, frame as u64);
+            for (atom, v) in self.velocities(kelvin, &mut stream).iter().enumerate() {
+                (0..3).for_each(|c| rows[[atom, c]] = v[c]);
+            }
+            if still {
+                remove_rigid_motion(&self.masses, data.positions.index_axis(Axis(0), frame), rows);
+            }
+        }
+        data.velocities = Some(all);
     }
 
     fn velocities(&self, kelvin: f64, stream: &mut Stream) -> Vec<Vector> {

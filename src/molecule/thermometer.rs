@@ -15,12 +15,16 @@ use super::correlation::{standard_error, Correlated};
 use super::energy_checks::{energy_drift, energy_spread, work_check};
 pub use super::energy_checks::{EnergyDrift, EnergySpread, WorkCheck};
 use super::force_check::ForceCheck;
+use super::kinetic;
+pub use super::kinetic::{Kinetic, KineticSpread};
+use super::start::start;
+pub use super::start::Start;
 use super::thermometer_classes::classes;
 pub use super::thermometer_classes::{ClassTemperature, ModeClass};
 use super::thermometer_warnings::warnings;
 use super::vector::{angle, between, dot, norm};
 use crate::dataset::Dataset;
-use crate::units::{BOLTZMANN, ENERGY_TO_KINETIC};
+use crate::units::BOLTZMANN;
 use crate::{Error, Result};
 
 /// Relative width below which a bond counts as held at its length by a constraint.
@@ -50,19 +54,6 @@ pub struct BondTemperature {
     pub relative_width: f64,
 }
 
-/// The temperature of the velocities, counted in two ways.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Kinetic {
-    /// Counting 3N - `removed` degrees of freedom: right where the molecule neither moves nor turns as a whole.
-    pub internal: Temperature,
-    /// Counting all 3N.
-    pub all: Temperature,
-    /// Degrees of freedom of the motion as a whole: 6, 5 for two atoms, 3 for one.
-    pub removed: usize,
-    /// Share of the kinetic energy in the motion of the center of mass (3 / 3N where it is thermal).
-    pub center_share: f64,
-}
-
 /// What the frames say about their temperature.
 #[derive(Debug, Clone, Serialize)]
 pub struct Thermometer {
@@ -76,6 +67,10 @@ pub struct Thermometer {
     pub classes: Vec<ClassTemperature>,
     /// The reading from velocities, where there are any.
     pub kinetic: Option<Kinetic>,
+    /// The beginning of the window that is farthest from the rest, by velocities or by positions and forces.
+    pub start: Option<Start>,
+    /// Bonds that a constraint holds at their length.
+    pub held: usize,
     /// A rough reading from the spread of the energies, where there are any.
     pub energy_spread: Option<EnergySpread>,
     /// Change of the mean energy over the window.
@@ -107,6 +102,25 @@ pub(super) fn bond_terms(
     });
     let denominator = lengths.mapv(|r| 2.0 * (1.0 + 2.0 * (r - mean) / r));
     [numerator, denominator, lengths]
+}
+
+/// Per-frame numerator and denominator summed over all bonds, and what each of these reads.
+fn bond_sums(
+    positions: &ArrayView3<f64>,
+    forces: &ArrayView3<f64>,
+    bonds: &Bonds,
+) -> ([Array1<f64>; 2], Vec<BondTemperature>) {
+    let frames = positions.dim().0;
+    let mut sums = [Array1::zeros(frames), Array1::zeros(frames)];
+    let read = |&(i, j): &(usize, usize)| {
+        let [top, bottom, lengths] = bond_terms(positions, forces, i, j);
+        let (temperature, relative_width) = (ratio(&top, &bottom), relative_width(&lengths));
+        sums[0] += &top;
+        sums[1] += &bottom;
+        BondTemperature { atoms: (i, j), temperature, relative_width }
+    };
+    let each = bonds.pairs.iter().map(read).collect();
+    (sums, each)
 }
 
 /// Ratio of means over kB, with the standard error of its linearization.
@@ -148,15 +162,7 @@ pub fn configurational_temperature(
             bonds.pairs.len()
         )));
     }
-    let (mut numerator, mut denominator) = (Array1::zeros(frames), Array1::zeros(frames));
-    let mut each = Vec::with_capacity(bonds.pairs.len());
-    for &(i, j) in &bonds.pairs {
-        let [top, bottom, lengths] = bond_terms(&positions, &forces, i, j);
-        let relative_width = lengths.std(0.0) / (lengths.sum() / frames as f64);
-        each.push(BondTemperature { atoms: (i, j), temperature: ratio(&top, &bottom), relative_width });
-        numerator += &top;
-        denominator += &bottom;
-    }
+    let ([numerator, denominator], each) = bond_sums(&positions, &forces, bonds);
     let total = ratio(&numerator, &denominator);
     if !(total.kelvin.is_finite() && total.error.is_finite()) {
         return Err(Error::Numeric(
@@ -166,51 +172,6 @@ pub fn configurational_temperature(
         ));
     }
     Ok((total, each))
-}
-
-/// Kinetic temperature of velocities (N, n, 3) in angstrom/fs with masses (n) in amu.
-///
-/// # Errors
-/// [`Error::Usage`] for fewer than two frames; [`Error::Numeric`] where a number is not finite.
-pub fn kinetic_temperature(velocities: ArrayView3<f64>, masses: &[f64]) -> Result<Kinetic> {
-    let (frames, atoms, _) = velocities.dim();
-    if frames < 2 || atoms != masses.len() || atoms == 0 {
-        return Err(Error::usage(format!(
-            "the kinetic temperature needs two frames and a mass per atom, here {frames} frames of {atoms} atoms \
-             and {} masses",
-            masses.len()
-        )));
-    }
-    let total_mass: f64 = masses.iter().sum();
-    let (mut energy, mut center) = (Array1::zeros(frames), 0.0);
-    for (frame, v) in velocities.outer_iter().enumerate() {
-        let mut momentum = [0.0; 3];
-        for (atom, &mass) in masses.iter().enumerate() {
-            for (k, sum) in momentum.iter_mut().enumerate() {
-                *sum += mass * v[[atom, k]];
-                energy[frame] += 0.5 * mass * v[[atom, k]].powi(2) / ENERGY_TO_KINETIC;
-            }
-        }
-        center += 0.5 * dot(momentum, momentum) / total_mass / ENERGY_TO_KINETIC;
-    }
-    let removed = match atoms {
-        1 => 3,
-        2 => 5,
-        _ => 6,
-    };
-    // One atom has no internal motion; its reading then counts all three.
-    let internal = if atoms == 1 { 3 } else { 3 * atoms - removed };
-    let half = |freedoms: usize| ratio(&energy, &Array1::from_elem(frames, 0.5 * freedoms as f64));
-    let kinetic = Kinetic {
-        internal: half(internal),
-        all: half(3 * atoms),
-        removed,
-        center_share: if energy.sum() > 0.0 { center / energy.sum() } else { 0.0 },
-    };
-    if !kinetic.all.kelvin.is_finite() {
-        return Err(Error::Numeric("a velocity is not finite; remove the frame".into()));
-    }
-    Ok(kinetic)
 }
 
 /// Reads the temperature of a data set and says what is odd about it.
@@ -223,6 +184,7 @@ pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
         return Err(Error::usage(format!("temperature {asked} K; give a positive number")));
     }
     let positions = dataset.positions.view();
+    let frames = positions.dim().0;
     let bonds = Bonds::from_mean_distances(&dataset.species, positions)?;
     let mut found = Thermometer {
         asked,
@@ -230,13 +192,14 @@ pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
         bonds: Vec::new(),
         classes: Vec::new(),
         kinetic: None,
+        start: None,
+        held: bonds.pairs.iter().filter(|pair| frames >= 2 && width(&positions, **pair) < RIGID).count(),
         energy_spread: None,
         energy_drift: None,
         work: None,
         force_check: None,
         warnings: Vec::new(),
     };
-    let frames = positions.dim().0;
     if let Some(forces) = dataset.forces.as_ref().map(|forces| forces.view()) {
         found.force_check = Some(ForceCheck::new(positions, forces, &dataset.masses));
         if frames >= 2 && !bonds.pairs.is_empty() {
@@ -244,17 +207,23 @@ pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
             found.configurational = Some(total);
             found.classes = classes(&dataset.species, &positions, &forces, &bonds, &each);
             found.bonds = each;
+            let ([numerator, denominator], _) = bond_sums(&positions, &forces, &bonds);
+            found.start = start(&numerator, &denominator);
         }
         found.work = dataset.energies.as_ref().and_then(|e| work_check(&positions, &forces, e));
     }
     if let Some(velocities) = dataset.velocities.as_ref().filter(|_| frames >= 2) {
-        found.kinetic = Some(kinetic_temperature(velocities.view(), &dataset.masses)?);
+        let reading = kinetic::read(positions, velocities.view(), &dataset.masses)?;
+        found.kinetic = Some(reading.kinetic);
+        let starts = [found.start, start(&reading.energies, &reading.halves)];
+        let clearer = |a: &Start, b: &Start| a.deviates().abs().total_cmp(&b.deviates().abs());
+        found.start = starts.into_iter().flatten().max_by(clearer);
     }
     if let Some(energies) = &dataset.energies {
         found.energy_spread = energy_spread(energies, vibrations(&bonds, &positions));
         found.energy_drift = energy_drift(energies);
     }
-    found.warnings = warnings(&found, dataset);
+    found.warnings = warnings(&found, dataset, bonds.pairs.len());
     Ok(found)
 }
 
@@ -266,6 +235,15 @@ fn vibrations(bonds: &Bonds, positions: &ArrayView3<f64>) -> usize {
     };
     let whole = if bonds.angles().iter().all(straight) { 5 } else { 6 };
     (3 * bonds.atoms()).saturating_sub(whole)
+}
+
+/// Standard deviation of a bond's length over its mean.
+fn width(positions: &ArrayView3<f64>, (i, j): (usize, usize)) -> f64 {
+    relative_width(&Array1::from_shape_fn(positions.dim().0, |frame| norm(between(positions, frame, i, j))))
+}
+
+fn relative_width(lengths: &Array1<f64>) -> f64 {
+    lengths.std(0.0) / (lengths.sum() / lengths.len() as f64)
 }
 
 /// Whether a bond is held at its length.

@@ -1,8 +1,10 @@
+use super::kinetic::kinetic_temperature;
 use super::*;
 use crate::molecule::samples::{noisy, Row, ETHANOL, WATER};
 use crate::molecule::springs::Springs;
 use crate::molecule::thermometer_classes;
 use crate::sampler::noise::{Purpose, Stream};
+use crate::units::ENERGY_TO_KINETIC;
 use ndarray::{Array3, Axis};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
@@ -33,16 +35,20 @@ fn reads_the_temperature_of_harmonic_wells() {
 #[test]
 fn equipartition_of_velocities() {
     let masses: [f64; 3] = [15.999, 1.008, 1.008];
+    let positions = noisy(&WATER, 20_000, 0.05, 1).1;
     let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(2);
     let velocities = Array3::from_shape_fn((20_000, 3, 3), |(_, atom, _)| {
         let speed = (BOLTZMANN * 300.0 * ENERGY_TO_KINETIC / masses[atom]).sqrt();
         let normal: f64 = StandardNormal.sample(&mut rng);
         speed * normal
     });
-    let kinetic = kinetic_temperature(velocities.view(), &masses).unwrap();
+    let kinetic = kinetic_temperature(positions.view(), velocities.view(), &masses).unwrap();
     assert!((kinetic.all.kelvin - 300.0).abs() < 3.0 * kinetic.all.error, "{kinetic:?}");
-    approx::assert_relative_eq!(kinetic.internal.kelvin, 3.0 * kinetic.all.kelvin, max_relative = 1e-12);
+    assert!((kinetic.internal.kelvin - 300.0).abs() < 3.0 * kinetic.internal.error, "{kinetic:?}");
     assert!((kinetic.center_share - 1.0 / 3.0).abs() < 0.01 && kinetic.removed == 6);
+    assert!((kinetic.turn_share - 1.0 / 3.0).abs() < 0.01);
+    let spread = kinetic.spread.unwrap();
+    assert!((spread.ratio - 1.0).abs() < 4.0 * spread.error && spread.error < 0.1, "{spread:?}");
 }
 
 #[test]

@@ -1,15 +1,16 @@
 //! What is odd about a temperature reading, in words: what it suspects and why. It never changes a temperature.
 
-use super::thermometer::{constrained, BondTemperature, ModeClass, Temperature, Thermometer};
+use super::run_warnings::run_warnings;
+use super::thermometer::{BondTemperature, ModeClass, Temperature, Thermometer};
 use crate::dataset::elements::symbol;
 use crate::dataset::Dataset;
 
 /// Fewer independent stretches than this: the error itself is unsure.
-const FEW_STRETCHES: f64 = 20.0;
-/// Relative deviation from the asked temperature that is worth a word.
-const TOLERANCE: f64 = 0.04;
+pub(super) const FEW_STRETCHES: f64 = 20.0;
+/// Relative deviation from a temperature that is worth a word.
+pub(super) const TOLERANCE: f64 = 0.04;
 /// Standard errors that count as a difference.
-const SIGMAS: f64 = 3.0;
+pub(super) const SIGMAS: f64 = 3.0;
 /// The same where many readings are compared and the largest difference is looked at.
 const SIGMAS_OF_MANY: f64 = 5.0;
 /// Relative difference between stiff bonds that is worth a word: the shadow potential of a time step of a tenth
@@ -23,12 +24,7 @@ const DRIFT: f64 = 0.3;
 /// Relative deviation of the harmonic estimate of the energy spread that anharmonicity does not explain.
 const SPREAD_APART: f64 = 0.35;
 
-/// Whether a reading is `expected` within its error and 3 %.
-fn near(reading: Temperature, expected: f64) -> bool {
-    (reading.kelvin - expected).abs() < (2.0 * reading.error).max(0.03 * expected)
-}
-
-pub(super) fn warnings(found: &Thermometer, data: &Dataset) -> Vec<String> {
+pub(super) fn warnings(found: &Thermometer, data: &Dataset, bonds: usize) -> Vec<String> {
     let (frames, atoms) = (data.positions.dim().0, data.species.len());
     let mut warnings = Vec::new();
     match (&data.forces, found.configurational) {
@@ -38,12 +34,11 @@ pub(super) fn warnings(found: &Thermometer, data: &Dataset) -> Vec<String> {
         ),
         _ => {}
     }
-    let held = found.bonds.iter().filter(|bond| constrained(bond)).count();
+    let held = found.held;
     if held > 0 {
         warnings.push(format!(
-            "{held} of {} bonds are held at their length by a constraint: the configurational temperature reads \
-             too low, and stiff modes cannot be learned",
-            found.bonds.len()
+            "{held} of {bonds} bonds are held at their length by a constraint: temperatures read too low, and stiff \
+             modes cannot be learned"
         ));
     }
     if let Some(reading) = found.configurational {
@@ -55,7 +50,6 @@ pub(super) fn warnings(found: &Thermometer, data: &Dataset) -> Vec<String> {
                 reading.kelvin
             ));
         } else if held == 0 {
-            warnings.extend(found.asked.and_then(|asked| against_asked(reading, asked, atoms)));
             warnings.extend(against_kinetic(reading, found));
             warnings.extend(bonds_apart(&found.bonds, &data.species));
             warnings.extend(classes_apart(found));
@@ -67,15 +61,7 @@ pub(super) fn warnings(found: &Thermometer, data: &Dataset) -> Vec<String> {
         let kelvin = found.asked.or(found.configurational.map(|reading| reading.kelvin).filter(|t| *t > 0.0));
         warnings.extend(check.warning(data.source.periodic, &data.masses, kelvin));
     }
-    if let Some(kinetic) = found.kinetic {
-        let thermal = 1.0 / atoms as f64;
-        if atoms > 1 && kinetic.center_share > 3.0 * thermal {
-            warnings.push(format!(
-                "the molecule flies: {:.0} % of the kinetic energy is in its center of mass",
-                100.0 * kinetic.center_share
-            ));
-        }
-    }
+    warnings.extend(run_warnings(found, atoms));
     warnings
 }
 
@@ -231,44 +217,4 @@ fn energies(found: &Thermometer) -> Vec<String> {
         }
     }
     out
-}
-
-/// The reading against the asked temperature, with the thermostat mistakes that are known by their ratio.
-fn against_asked(reading: Temperature, asked: f64, atoms: usize) -> Option<String> {
-    let difference = (reading.kelvin - asked).abs();
-    if difference < (SIGMAS * reading.error).max(TOLERANCE * asked) {
-        return None;
-    }
-    let said =
-        format!("the frames are at {:.0} +- {:.0} K, asked {asked:.0} K", reading.kelvin, reading.error);
-    let freedoms = 3.0 * atoms as f64;
-    let counted = |freedoms_counted: f64| asked * freedoms_counted / (freedoms - 6.0);
-    let all = atoms > 2 && near(reading, counted(freedoms));
-    let but_center = atoms > 2 && near(reading, counted(freedoms - 3.0));
-    // Both can be near: name the nearer.
-    let nearer_all =
-        (reading.kelvin - counted(freedoms)).abs() <= (reading.kelvin - counted(freedoms - 3.0)).abs();
-    let why = if all && (nearer_all || !but_center) {
-        format!(
-            "{:.0} K is what a thermostat that counts 3N = {freedoms} degrees of freedom gives where {} move; \
-             use {:.0} K, or remove 6 in the thermostat and run again",
-            counted(freedoms),
-            freedoms - 6.0,
-            counted(freedoms)
-        )
-    } else if but_center {
-        format!(
-            "{:.0} K is what a thermostat that counts 3N - 3 = {} degrees of freedom gives where {} move; use \
-             {:.0} K, or remove 6 in the thermostat and run again",
-            counted(freedoms - 3.0),
-            freedoms - 3.0,
-            freedoms - 6.0,
-            counted(freedoms - 3.0)
-        )
-    } else {
-        "the run is short or not equilibrated, its thermostat is off, or the forces are of another potential than \
-         the frames"
-            .to_owned()
-    };
-    Some(format!("{said}: {why}"))
 }

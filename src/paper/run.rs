@@ -199,10 +199,7 @@ fn drifting(
 /// [`Error::Usage`] where there are no forces.
 fn placebo(data: &Dataset, seed: u64) -> Result<Dataset> {
     let forces = data.forces.as_ref().ok_or_else(|| {
-        Error::usage(format!(
-            "{}: a placebo shuffles forces, and the file has none",
-            data.source.path.display()
-        ))
+        Error::usage(format!("{}: a placebo shuffles forces, and there are none", data.source.name()))
     })?;
     let order = Stream::new(seed, Purpose::Data, 2).distinct(data.len(), data.len());
     let mut out = data.clone();

@@ -30,7 +30,7 @@ pub struct SymmetrySummary {
 /// What `inspect` found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Inspection {
-    /// The file.
+    /// The file; empty where the frames are from none.
     pub path: String,
     /// Its format.
     pub format: String,
@@ -98,7 +98,7 @@ pub fn inspect(dataset: &Dataset, asked_temperature: Option<f64>) -> Result<Insp
     warnings.extend(thermometer.warnings.iter().cloned());
     if dataset.source.periodic {
         warnings.push(
-            "the file has a periodic cell: the sampler learns the molecule alone, as if in vacuum".into(),
+            "the frames have a periodic cell: the sampler learns the molecule alone, as if in vacuum".into(),
         );
     }
     let energy = dataset.energies.as_ref().map(|e| (e.sum() / e.len() as f64, e.std(0.0)));

@@ -32,7 +32,7 @@ impl Inspection {
         }
         if let Some(kinetic) = self.thermometer.kinetic {
             parts.push(format!(
-                "{:.0} +- {:.0} K from velocities (3N - {}; {:.0} K counting 3N)",
+                "{:.0} +- {:.0} K from velocities (3N - {}; {:.0} K with the motion as a whole, 3N)",
                 kinetic.internal.kelvin, kinetic.internal.error, kinetic.removed, kinetic.all.kelvin
             ));
         }
@@ -85,6 +85,15 @@ impl Inspection {
                 ),
             ));
         }
+        if let Some(spread) = found.kinetic.and_then(|kinetic| kinetic.spread) {
+            lines.push((
+                "ensemble",
+                format!(
+                    "variance of the kinetic energy {:.2} +- {:.2} of a canonical ensemble's",
+                    spread.ratio, spread.error
+                ),
+            ));
+        }
         if let Some(work) = found.work {
             lines.push((
                 "work",
@@ -102,7 +111,10 @@ impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, text: String| writeln!(f, "{name:<12} {text}");
         let has = |yes: bool| if yes { "yes" } else { "no" };
-        line("file", format!("{} ({})", self.path, self.format))?;
+        match self.path.is_empty() {
+            true => line("made from", self.format.clone())?,
+            false => line("file", format!("{} ({})", self.path, self.format))?,
+        }
         line("molecule", format!("{}, {} atoms, {}", self.formula, self.atoms, self.shape))?;
         line("frames", self.frames.to_string())?;
         line("units", self.units.clone())?;

@@ -1,11 +1,10 @@
 //! Maxwell-Boltzmann velocities of a molecule that neither drifts nor turns.
 
-use ndarray::{s, Array3, ArrayView2, ArrayViewMut2};
+use ndarray::{s, Array3};
 use rayon::prelude::*;
 
 use super::noise::{Purpose, Stream};
-use crate::molecule::jacobi::symmetric;
-use crate::molecule::vector::cross;
+use crate::molecule::rigid::remove_rigid_motion;
 use crate::units::{BOLTZMANN, ENERGY_TO_KINETIC};
 use crate::{Error, Result};
 
@@ -43,62 +42,10 @@ pub fn maxwell(
     Ok(out)
 }
 
-/// Takes momentum and angular momentum out of velocities (n, 3), in place.
-pub fn remove_rigid_motion(masses: &[f64], positions: ArrayView2<f64>, mut velocities: ArrayViewMut2<f64>) {
-    let total: f64 = masses.iter().sum();
-    let (mut center, mut drift) = ([0.0; 3], [0.0; 3]);
-    for (a, &mass) in masses.iter().enumerate() {
-        for c in 0..3 {
-            center[c] += mass * positions[[a, c]] / total;
-            drift[c] += mass * velocities[[a, c]] / total;
-        }
-    }
-    let arm = |a: usize| [0, 1, 2].map(|c| positions[[a, c]] - center[c]);
-    let (mut inertia, mut momentum) = ([[0.0; 3]; 3], [0.0; 3]);
-    for (a, &mass) in masses.iter().enumerate() {
-        let r = arm(a);
-        for c in 0..3 {
-            velocities[[a, c]] -= drift[c];
-        }
-        let v = [0, 1, 2].map(|c| velocities[[a, c]]);
-        let l = cross(r, v);
-        let square = r.iter().map(|x| x * x).sum::<f64>();
-        for i in 0..3 {
-            momentum[i] += mass * l[i];
-            for j in 0..3 {
-                inertia[i][j] += mass * (if i == j { square } else { 0.0 } - r[i] * r[j]);
-            }
-        }
-    }
-    let omega = solve_symmetric(inertia, momentum);
-    for a in 0..masses.len() {
-        let spin = cross(omega, arm(a));
-        for c in 0..3 {
-            velocities[[a, c]] -= spin[c];
-        }
-    }
-}
-
-/// Least-norm solution of I w = l for a positive semidefinite 3 x 3 matrix. A linear molecule has no moment about its
-/// axis, and an atom none at all: those directions get 0.
-fn solve_symmetric(m: [[f64; 3]; 3], b: [f64; 3]) -> [f64; 3] {
-    let (moments, vectors) = symmetric(m);
-    let largest = moments.iter().copied().fold(0.0, f64::max);
-    let mut out = [0.0; 3];
-    for (k, &moment) in moments.iter().enumerate() {
-        if moment > 1e-9 * largest {
-            let amount = (0..3).map(|i| vectors[i][k] * b[i]).sum::<f64>() / moment;
-            for i in 0..3 {
-                out[i] += amount * vectors[i][k];
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::molecule::vector::cross;
     use ndarray::Array2;
 
     fn kinetic(masses: &[f64], v: &Array3<f64>) -> Vec<f64> {

@@ -147,10 +147,10 @@ fn features(
         (true, Some(forces)) => Some(forces.view()),
         (true, None) => {
             return Err(Error::usage(format!(
-            "{}: method {} needs forces and the file has none; dump them, or use --method sliced or drift",
-            dataset.source.path.display(),
-            settings.method
-        )))
+                "{}: method {} needs forces and there are none; dump them, or use --method sliced or drift",
+                dataset.source.name(),
+                settings.method
+            )))
         }
     };
     let positions = dataset.positions.view();
@@ -189,9 +189,9 @@ fn mean_norm(force: &Array2<f64>, weights: Option<&Weights>) -> Result<f64> {
 fn centered_energies(dataset: &Dataset, settings: &Settings) -> Result<Array1<f64>> {
     let energies = dataset.energies.as_ref().ok_or_else(|| {
         Error::usage(format!(
-            "{}: alignment 'energy' of method {} needs energies and the file has none; dump them, or use alignment \
+            "{}: alignment 'energy' of method {} needs energies and there are none; dump them, or use alignment \
              'force'",
-            dataset.source.path.display(),
+            dataset.source.name(),
             settings.method
         ))
     })?;

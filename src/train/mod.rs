@@ -113,7 +113,7 @@ impl Trainer {
         weights: Option<&[f64]>,
     ) -> Result<Self> {
         let (frames, atoms, _) = dataset.positions.dim();
-        let file = dataset.source.path.display();
+        let file = dataset.source.name();
         if frames < FEWEST_FRAMES {
             return Err(Error::usage(format!(
                 "{file}: {frames} frame(s) are too few to learn a distribution from; give at least {FEWEST_FRAMES}, \
@@ -218,7 +218,7 @@ impl Trainer {
             return Err(Error::usage(format!(
                 "the checkpoint belongs to other data than {}; give the trajectory, and the reading and --debias options, \
                  that it was started with",
-                dataset.source.path.display()
+                dataset.source.name()
             )));
         }
         let mut trainer = Trainer::weighted(dataset, state.settings.clone(), device, weights)?;

@@ -126,6 +126,12 @@ int main(int argc, char **argv) {
         CHECK(bzd_fit(data, nullptr, nullptr, nullptr, &field) == BZD_UNSUPPORTED && field == nullptr);
         CHECK(bzd_train(states, nullptr, nullptr, nullptr, &sampler) == BZD_UNSUPPORTED && sampler == nullptr);
     } else {
+        bzd_dataset_t *bare = nullptr;
+        CHECK(bzd_dataset_from_arrays(frames, 3, species, x.data(), nullptr, nullptr, nullptr, &bare) == BZD_OK);
+        CHECK(bzd_fit(bare, nullptr, nullptr, nullptr, &field) == BZD_INVALID && field == nullptr);
+        const char *said = "the frames from arrays: there are no forces";
+        CHECK(std::strncmp(bzd_last_error(), said, std::strlen(said)) == 0);
+        bzd_dataset_free(bare);
         CHECK(bzd_fit(data, "{\"frames\": 60, \"sigma\": 10, \"ridge\": 1e-9}", go_on, &stages, &field) == BZD_OK);
         std::vector<double> e(frames), f(9 * frames);
         CHECK(bzd_potential_evaluate(field, frames, 3, species, x.data(), e.data(), f.data()) == BZD_OK);

@@ -15,8 +15,8 @@ pub const KELVIN: f64 = 300.0;
 /// kcal/mol/K, as LAMMPS has it in units real.
 pub const BOLTZMANN: f64 = 0.001_987_206_7;
 /// SPC/Fw water (Wu, Tepper, Voth, J. Chem. Phys. 124, 024503, 2006): E = k/2 x^2 for its bonds and its angle.
-const BOND: (f64, f64) = (1059.162, 1.012);
-const ANGLE: (f64, f64) = (75.90, 113.24);
+pub const BOND: (f64, f64) = (1059.162, 1.012);
+pub const ANGLE: (f64, f64) = (75.90, 113.24);
 
 pub struct Bench {
     pub folder: tempfile::TempDir,

@@ -125,6 +125,32 @@ def test_the_training_package_takes_the_torch_of_its_environment(tmp_path: Path)
         assert "ImportError: boltzdrift-training needs the package torch 2.11" in done.stderr
 
 
+def needed_glibc(library: Path) -> tuple[int, int]:
+    """The highest version of glibc's symbols that a library names: it runs with that glibc and newer ones."""
+    names = re.findall(rb"\0GLIBC_(\d+)\.(\d+)(?=[.\d]*\0)", library.read_bytes())
+    return max((int(major), int(minor)) for major, minor in names)
+
+
+def test_the_wheels_tag_claims_what_its_library_needs() -> None:
+    """py3-none-manylinux_X_Y: every library inside runs with glibc X.Y, and no older glibc would do."""
+    try:
+        installed = importlib.metadata.distribution("boltzdrift")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("not installed from a wheel")
+    tags = re.findall(r"^Tag: (\S+)$", installed.read_text("WHEEL") or "", flags=re.M)
+    claims = [re.fullmatch(r"py3-none-manylinux_(\d+)_(\d+)_(\w+)", tag) for tag in tags]
+    claimed = [(int(claim[1]), int(claim[2])) for claim in claims if claim is not None]
+    assert claimed and len(claimed) == len(tags), tags
+    machine = os.uname().machine
+    assert all(claim is not None and claim[3] == machine for claim in claims)
+    libraries = [Path(str(file.locate())) for file in installed.files or [] if ".so" in file.name]
+    assert _library.PATH in [library.resolve() for library in libraries]
+    needed = max(needed_glibc(library) for library in libraries)
+    # manylinux knows no 2.32 and 2.33: their symbols need 2.34.
+    least = max(needed, (2, 34)) if needed > (2, 31) else needed
+    assert min(claimed) == least, f"the tag claims {claimed}, the library needs {needed}"
+
+
 def test_a_fork_is_refused_instead_of_waiting_for_ever(sampler: boltzdrift.Sampler) -> None:
     """The library's threads are gone in a fork; also freeing must not crash there."""
     sampler.sample(100)

@@ -70,8 +70,22 @@ def test_training_stops_when_asked(data: Dataset) -> None:
         boltzdrift.train(data, method="sideways")
     with pytest.raises(boltzdrift.BoltzdriftError, match="cuda:99"):
         boltzdrift.train(data, **(SMALL | {"device": "cuda:99"}))
-    with pytest.raises(boltzdrift.InvalidError, match="no forces"):
-        boltzdrift.fit(data)
+
+
+@needs_training
+def test_what_is_missing_is_said_of_the_arrays(data: Dataset) -> None:
+    """Frames from arrays have no file: a message says what they are from, and begins with no empty name."""
+    bare = Dataset.from_arrays(data.species, data.positions)
+    few = Dataset.from_arrays(data.species, data.positions[:1])
+    for call, what in (
+        (lambda: boltzdrift.fit(bare), "there are no forces"),
+        (lambda: boltzdrift.train(bare, method="fi", **SMALL), "needs forces"),
+        (lambda: boltzdrift.train(few, **SMALL), "too few"),
+        (lambda: boltzdrift.fit(few), "no forces"),
+    ):
+        with pytest.raises(boltzdrift.InvalidError) as caught:
+            call()
+        assert str(caught.value).startswith("the frames from arrays: ") and what in str(caught.value)
 
 
 @pytest.mark.skipif(boltzdrift.can_train(), reason="the library can train")

@@ -82,7 +82,7 @@ fn energies(field: &mut dyn potential::Potential, data: &Dataset, quiet: bool) -
             name,
             frame: data.source.frames[frame],
             status,
-            message: format!("in {}: {message}", data.source.path.display()),
+            message: format!("in {}: {message}", data.source.name()),
         },
         other => other,
     })?;

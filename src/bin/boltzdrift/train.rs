@@ -185,7 +185,7 @@ fn describe(data: &Dataset, trainer: &Trainer, device: &str) -> String {
     }
     format!(
         "{}: {} frames of {} atoms; method {}, {} steps{from}, seed {}, on {device}{field}",
-        data.source.path.display(),
+        data.source.name(),
         data.len(),
         data.atoms(),
         settings.method,

@@ -33,7 +33,7 @@ impl Equilibration {
         if frames == 0 || atoms < 2 {
             return Err(Error::usage(format!(
                 "{}: {frames} frame(s) of {atoms} atom(s); an equilibration needs a frame of at least two atoms",
-                dataset.source.path.display()
+                dataset.source.name()
             )));
         }
         let positions = dataset.positions.view();

@@ -40,7 +40,7 @@ impl Equilibration {
             return Err(Error::usage(format!(
                 "the checkpoint belongs to other data than {}; give the trajectory and reading options it was \
                  started with",
-                dataset.source.path.display()
+                dataset.source.name()
             )));
         }
         let unfit =
