@@ -271,8 +271,10 @@ bzd_status_t bzd_equilibrate(const bzd_dataset_t *dataset, bzd_potential_t *pote
                              bzd_progress_fn progress, void *user_data, bzd_dataset_t **states, char **report);
 
 /* A sampler trained on the frames of a trajectory, better: on equilibrated states. Settings: those of `boltzdrift
- * train --config`, for example {"temperature": 500, "steps": 10000, "seed": 1}, and "device": "auto", "cpu" or
- * "cuda:0". On the CPU the batch is shared out over the library's threads where libtorch's own number of threads is
+ * train --config`, for example {"temperature": 500, "steps": 10000, "seed": 1}, "device": "auto", "cpu" or "cuda:0", and
+ * "feature_cache": a folder where the feature-space forces of "fi", "fk" and "fi+fk" are kept for the next training on the
+ * same frames and forces; without it no file is written. Those methods take the forces of the frames: bzd_dataset_label
+ * gives them those of a potential. On the CPU the batch is shared out over the library's threads where libtorch's own number of threads is
  * 1; it is left as the host has set it.
  * Errors: BZD_UNSUPPORTED in the sampler-only build and for a device that is not there; BZD_FAILED where the training
  * diverges; BZD_INTERRUPTED. */

@@ -141,6 +141,7 @@ impl Springs {
             units: "angstrom".into(),
             digest: String::new(),
             warnings: Vec::new(),
+            keep: crate::dataset::Keep::Nowhere,
         };
         Dataset {
             species: self.species.clone(),

@@ -7,6 +7,7 @@ mod adam;
 pub mod checkpoint;
 pub mod device;
 pub mod draw;
+pub mod feature_cache;
 pub mod objective;
 mod parallel;
 pub mod quality;

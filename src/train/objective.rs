@@ -6,12 +6,13 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::draw::{covariance, indices, mean, Weights};
+use super::feature_cache;
 use super::settings::Settings;
 use crate::dataset::Dataset;
 use crate::drift::features::{torsion, PairDistances};
 use crate::drift::kernel::{Field, Kernel, Normalization};
 use crate::drift::sliced;
-use crate::molecule::features::{distances, feature_forces};
+use crate::molecule::features::distances;
 use crate::sampler::noise::{Purpose, Stream};
 use crate::{Error, Result};
 
@@ -207,7 +208,7 @@ impl KernelDrift {
                     settings.method
                 ))
             })?;
-            let g = feature_forces(dataset.positions.view(), forces.view(), settings.projection())? * scale;
+            let g = feature_cache::feature_forces(dataset, forces, settings.projection())? * scale;
             force_norm = match weights {
                 None => g.rows().into_iter().map(norm).sum::<f64>() / g.nrows() as f64,
                 Some(weights) => weights.mean(g.rows().into_iter().map(norm)),
