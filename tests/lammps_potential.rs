@@ -34,25 +34,8 @@ impl Bench {
             return None;
         };
         let bench = Bench { folder: tempfile::tempdir().unwrap(), lammps };
-        let done = Command::new("cc")
-            .args([
-                "-std=c99",
-                "-O2",
-                "-Wall",
-                "-Wextra",
-                "-Wpedantic",
-                "-Wconversion",
-                "-Werror",
-                "-shared",
-                "-fPIC",
-            ])
-            .arg(format!("-I{}", root().join("include").display()))
-            .arg(root().join("examples/potentials/lammps_plugin.c"))
-            .args(["-ldl", "-o"])
-            .arg(bench.path("liblmppot.so"))
-            .output()
-            .unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        let source = root().join("examples/potentials/lammps_plugin.c");
+        command::plugin(bench.folder.path(), &source, "liblmppot.so");
         bench.run_lammps(
             "sample.in",
             &[
@@ -135,6 +118,7 @@ impl Bench {
             assert!(line.contains(word), "'{line}' does not say '{word}'");
         }
         assert!(!self.path("refused.npz").exists());
+        let _ = std::fs::remove_file(self.path("refused.npz.partial"));
     }
 
     fn write(&self, data: &Dataset, positions: &Array3<f64>, name: &str) {
@@ -229,6 +213,51 @@ fn forces_are_minus_the_slope_of_the_energy() {
     assert!(charged < 0.5, "{charged}");
 }
 
+/// Four phosphorus atoms with Lennard-Jones between all of them, in a unit style.
+fn lennard_jones(units: &str, epsilon: f64) -> String {
+    format!(
+        "units {units}\natom_style atomic\nboundary f f f\nregion all block -50 50 -50 50 -50 50\ncreate_box 1 all\n\
+         create_atoms 1 single 0 0 0\ncreate_atoms 1 single 2 0 0\ncreate_atoms 1 single 0 2 0\n\
+         create_atoms 1 single 0 0 2\nmass 1 30.974\npair_style lj/cut 40.0\npair_coeff 1 1 {epsilon:.15} 1.96\n"
+    )
+}
+
+/// Against the plug-in that computes it itself, in both unit styles.
+#[test]
+fn lennard_jones_is_that_of_the_other_plugin() {
+    let Some(bench) = Bench::new() else { return };
+    let source = root().join("examples/potentials/lennard_jones.c");
+    let own = command::plugin(bench.folder.path(), &source, "liblennard_jones.so");
+    let frames: String = (0..10)
+        .map(|k| {
+            let shaken = |i: usize| 0.1 * ((3 * k + i) as f64).sin();
+            let atoms: String = [[0.0, 0.0, 0.0], [2.2, 0.0, 0.0], [1.1, 1.9, 0.0], [1.1, 0.6, 1.8]]
+                .iter()
+                .enumerate()
+                .map(|(i, x)| format!("P {} {} {}\n", x[0] + shaken(i), x[1] + shaken(i + 7), x[2]))
+                .collect();
+            format!("4\nProperties=species:S:1:pos:R:3\n{atoms}")
+        })
+        .collect();
+    std::fs::write(bench.path("p4.xyz"), frames).unwrap();
+    let reference = format!("plugin:{}:epsilon=0.2381,sigma=1.96", own.display());
+    let reference = bench.labelled(&["p4.xyz"], &reference, "reference.npz");
+    // 1 eV is 23.060 547 8 kcal/mol by the definitions of the SI.
+    for (units, epsilon) in [("real", 0.2381), ("metal", 0.2381 / 23.060_547_830_619)] {
+        let path = bench.path(&format!("{units}.in"));
+        std::fs::write(&path, lennard_jones(units, epsilon)).unwrap();
+        let labels = bench.labelled(&["p4.xyz"], &bench.spec(&path, &bench.field()), &format!("{units}.npz"));
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-9 * (1.0 + b.abs());
+        let energies = labels.energies.unwrap();
+        assert!(
+            energies.iter().zip(reference.energies.as_ref().unwrap()).all(|(a, b)| near(*a, *b)),
+            "{units}"
+        );
+        let forces = labels.forces.unwrap();
+        assert!(forces.iter().zip(reference.forces.as_ref().unwrap()).all(|(a, b)| near(*a, *b)), "{units}");
+    }
+}
+
 #[test]
 fn errors_of_lammps_come_back() {
     let Some(bench) = Bench::new() else { return };
@@ -251,7 +280,8 @@ fn errors_of_lammps_come_back() {
     // Atoms in another order, and another number of them.
     data.species.swap(2, 3);
     data.masses.swap(2, 3);
-    bench.write(&data, &data.positions, "order.xyz");
+    let swapped = data.positions.select(Axis(1), &[0, 1, 3, 2, 4, 5, 6, 7, 8]);
+    bench.write(&data, &swapped, "order.xyz");
     bench.refused(&["order.xyz"], &potential, &["atom 2", "atomic number 1", "order the atoms alike"]);
     bench.refused(&["run.lammpstrj", "--select", "index < 8"], &potential, &["9 atoms", "the frames have 8"]);
 
@@ -270,9 +300,7 @@ fn errors_of_lammps_come_back() {
     bench.refused(&run, &input("quit.in", "units real\nquit\n"), &["quit.in", "says quit"]);
     // Hidden from the plug-in: it cannot be stopped, but it is no success either.
     bench.refused(&run, &input("hidden.in", "include quit.in\n"), &["its input says quit"]);
-    let text = std::fs::read_to_string(&ethanol).unwrap();
-    let lj = text.replace("units           real", "units           electron");
-    bench.refused(&run, &input("units.in", &lj), &["units electron"]);
+    bench.refused(&run, &input("units.in", &lennard_jones("electron", 0.1)), &["units electron"]);
     let library = potential.replace("liblammps.so", "none.so");
     bench.refused(&run, &library, &["none.so", "give library=FILE"]);
     let text = bench.path("text.so");

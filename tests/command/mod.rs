@@ -67,17 +67,70 @@ pub fn library() -> PathBuf {
 
 /// Compiles a program against the header and the shared library.
 pub fn compile(folder: &Path, compiler: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+    compile_with(folder, compiler, standard, source, &[], name)
+}
+
+/// The same with more to link.
+pub fn compile_with(
+    folder: &Path,
+    compiler: &str,
+    standard: &str,
+    source: &Path,
+    objects: &[&Path],
+    name: &str,
+) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (library, out) = (library(), folder.join(name));
     let done = Command::new(compiler)
         .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"])
         .arg(format!("-I{}", root.join("include").display()))
         .arg(source)
+        .args(objects)
         .arg(format!("-L{}", library.display()))
         .arg("-lboltzdrift")
         .arg(format!("-Wl,-rpath,{}", library.display()))
-        .args(["-g", "-pthread", "-lm", "-o"])
+        .args(["-g", "-ffp-contract=off", "-pthread", "-lm", "-ldl", "-o"])
         .arg(&out)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
+/// Compiles a C++ program against the C++ bindings and the bridge that the build made for them.
+pub fn compile_cxx(folder: &Path, source: &Path, name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (library, out) = (library(), folder.join(name));
+    let bridge = library.ancestors().find_map(|up| Some(up.join("bridge")).filter(|b| b.exists()));
+    let bridge = bridge.expect("no bridge beside the library");
+    let done = Command::new("c++")
+        .args(["-std=c++17", "-g", "-O1", "-ffp-contract=off", "-pthread", "-Wall", "-Wextra", "-Werror"])
+        .arg(format!("-I{}", root.join("include").display()))
+        .arg(format!("-I{}", bridge.join("include").display()))
+        .arg(source)
+        .args([bridge.join("src/bridge.cc"), bridge.join("src/cxx.cc")])
+        .arg(format!("-L{}", library.display()))
+        .arg("-lboltzdrift")
+        .arg(format!("-Wl,-rpath,{}", library.display()))
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
+/// Compiles C to a plug-in, a shared library that needs nothing of libboltzdrift.
+pub fn plugin(folder: &Path, source: &Path, name: &str) -> PathBuf {
+    let out = folder.join(name);
+    let done = Command::new("cc")
+        .args(["-std=c99", "-O2", "-ffp-contract=off", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion"])
+        .args(["-Werror", "-shared", "-fPIC"])
+        .arg(format!("-I{}", Path::new(env!("CARGO_MANIFEST_DIR")).join("include").display()))
+        .arg(source)
+        .arg("-o")
+        .arg(&out)
+        .args(["-lm", "-ldl"])
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
