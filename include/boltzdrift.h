@@ -185,8 +185,9 @@ bzd_status_t bzd_evaluate(const bzd_dataset_t *samples, const bzd_dataset_t *ref
 bzd_status_t bzd_potential_open(const char *spec, bzd_potential_t **potential);
 
 /* The caller's function: fills energies (n_systems) and forces (n_systems, n_atoms, 3) for positions (n_systems,
- * n_atoms, 3), in the units of the description; species (n_atoms) are atomic numbers. `cells` is (n_systems, 3, 3),
- * rows are cell vectors, or NULL for molecules in vacuum, which is what this version asks for.
+ * n_atoms, 3), in the units of the description; species (n_atoms) are atomic numbers. `cells` would be (n_systems, 3, 3),
+ * rows are cell vectors; it is NULL: a molecule is given alone, whole and unwrapped, whatever cell its trajectory has.
+ * Refuse what is not NULL, should it ever come.
  *
  * Returns 0 where all is filled in. Anything else stops the work with BZD_POTENTIAL; the status comes back from
  * bzd_last_potential_status, and the message names the first frame that has no energy or forces yet: fill them in
@@ -199,7 +200,8 @@ typedef int32_t (*bzd_potential_fn)(void *user_data, size_t n_systems, size_t n_
                                     const double *positions, const double *cells, double *energies,
                                     double *forces);
 
-/* `evaluate` may be called from several threads at once. */
+/* `evaluate` may be called from several threads at once, and is: from the library's own. It must not wait there for another
+ * thread's call of the library, nor hold a lock while it calls the library itself. */
 #define BZD_CONCURRENT 1u
 
 /* What a caller says of its potential. Clear it (= {0}), set struct_size to sizeof(bzd_potential_desc), and what is

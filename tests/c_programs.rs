@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use command::{compile, compile_cxx};
+use command::{compile, compile_cxx, compile_with, object, plugin};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -170,6 +170,20 @@ fn valgrind_finds_nothing() {
     ));
     let bindings = compile_cxx(folder.path(), &root().join("tests/cpp/bindings.cpp"), "bindings");
     programs.push((bindings, vec!["water.safetensors"]));
+    // Faults of callbacks, of a plug-in and of a class.
+    let faulty = root().join("tests/c/faulty.c");
+    let plugin = plugin(folder.path(), &faulty, "libfaulty.so");
+    let object = object(folder.path(), &faulty, "faulty.o");
+    let source = root().join("tests/c/faults.cpp");
+    programs.push((
+        compile_with(folder.path(), "c++", "-std=c++17", &source, &[&object], "faults"),
+        vec!["water.safetensors", "./libfaulty.so", "."],
+    ));
+    assert!(plugin.exists());
+    programs.push((
+        compile_cxx(folder.path(), &root().join("tests/cpp/faults.cpp"), "class_faults"),
+        vec!["water.safetensors"],
+    ));
     for (program, arguments) in programs {
         let start = Instant::now();
         let done = run(Command::new("valgrind")

@@ -28,15 +28,7 @@ fn c_functions_and_plugins() {
     untrained::water(0.03).save(&model).unwrap();
     // It calls the library back, which it finds in the program.
     let plugin = command::plugin(folder, &source, "libfaulty.so");
-    let object = folder.join("faulty.o");
-    let done = Command::new("cc")
-        .args(["-std=c99", "-g", "-c", "-o"])
-        .arg(&object)
-        .arg(&source)
-        .arg(format!("-I{}", root().join("include").display()))
-        .status()
-        .unwrap();
-    assert!(done.success());
+    let object = command::object(folder, &source, "faulty.o");
     let faults = root().join("tests/c/faults.cpp");
     let program = command::compile_with(folder, "c++", "-std=c++17", &faults, &[&object], "faults");
     good(Command::new(program).arg(&model).arg(&plugin).arg(folder));

@@ -59,6 +59,19 @@ pub enum Projection {
 #[cfg(feature = "train")]
 const RELATIVE_CUT: f64 = 1e-10;
 
+/// A^+ f by the eigenvectors of A, for frames whose rank is not 3n - 6; none where LAPACK fails.
+#[cfg(feature = "train")]
+fn by_eigenvalues(gram: &Array2<f64>, force: &ndarray::Array1<f64>) -> Option<ndarray::Array1<f64>> {
+    use ndarray_linalg::{Eigh, UPLO};
+    let (values, vectors) = gram.eigh(UPLO::Lower).ok()?;
+    let largest = values.iter().copied().fold(0.0, f64::max);
+    let mut inner = vectors.t().dot(force);
+    for (x, &value) in inner.iter_mut().zip(&values) {
+        *x = if value > RELATIVE_CUT * largest { *x / value } else { 0.0 };
+    }
+    Some(vectors.dot(&inner))
+}
+
 /// Feature-space forces G in kcal/mol/angstrom, (N, P), of forces (N, n, 3) at positions (N, n, 3)
 /// (Algorithm 3), in parallel over frames.
 ///
@@ -70,8 +83,8 @@ pub fn feature_forces(
     forces: ArrayView3<f64>,
     projection: Projection,
 ) -> crate::Result<Array2<f64>> {
+    use super::minimum_norm::minimum_norm;
     use ndarray::{Array1, Axis, Zip};
-    use ndarray_linalg::{Eigh, UPLO};
 
     let (frames, atoms, _) = positions.dim();
     let pairs = pairs(atoms);
@@ -101,16 +114,10 @@ pub fn feature_forces(
                     }
                 }
             }
-            match gram.eigh(UPLO::Lower) {
-                Ok((values, vectors)) => {
-                    let largest = values.iter().copied().fold(0.0, f64::max);
-                    let mut inner = vectors.t().dot(&f);
-                    for (x, &value) in inner.iter_mut().zip(&values) {
-                        *x = if value > RELATIVE_CUT * largest { *x / value } else { 0.0 };
-                    }
-                    carry(&vectors.dot(&inner), &mut row);
-                }
-                Err(_) => row.fill(f64::NAN),
+            let place = positions.index_axis(Axis(0), frame);
+            match minimum_norm(&gram, place, &f).or_else(|| by_eigenvalues(&gram, &f)) {
+                Some(v) => carry(&v, &mut row),
+                None => row.fill(f64::NAN),
             }
         }
         if row.iter().any(|x| !x.is_finite()) {

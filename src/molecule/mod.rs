@@ -11,6 +11,8 @@ pub mod force_check;
 pub(crate) mod jacobi;
 mod least_squares;
 pub mod mean_force;
+#[cfg(feature = "train")]
+mod minimum_norm;
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]

@@ -34,7 +34,7 @@ static int32_t springs(void *user_data, size_t n_systems, size_t n_atoms, const 
 /* Draws, and asks another potential, whose answer is taken. */
 static int32_t call_back(const struct faulty *own, size_t n_atoms, const int32_t *species, const double *x, double *e,
                          double *f) {
-    bzd_sampler_t *sampler = NULL;
+    bzd_sampler_t *sampler = NULL, *none = NULL;
     bzd_potential_t *inner = NULL;
     bzd_potential_desc description = {0};
     size_t atoms = 0;
@@ -46,7 +46,7 @@ static int32_t call_back(const struct faulty *own, size_t n_atoms, const int32_t
                     bzd_potential_from_callback(&description, &inner) != BZD_OK ||
                     bzd_potential_evaluate(inner, 1, n_atoms, species, x, e, f) != BZD_OK;
     /* Its failures are those of this thread, and do not reach the call that is under way. */
-    wrong = wrong || bzd_sampler_load("/no/such", &sampler) != BZD_FAILED;
+    wrong = wrong || bzd_sampler_load("/no/such", &none) != BZD_FAILED;
     bzd_potential_free(inner);
     bzd_sampler_free(sampler);
     return wrong;
