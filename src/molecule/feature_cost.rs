@@ -8,7 +8,8 @@ pub struct FeatureCost {
     pub jacobian: u64,
     /// The Gram matrix: for each pair the nine products u u^T, added to the 36 entries of its two atoms, 45 P.
     pub gram: u64,
-    /// The pseudo-inverse, by its leading term: D^3.
+    /// The pseudo-inverse, by the leading term of the paper's decomposition: D^3. The Cholesky decomposition that is used here
+    /// where it can be takes a third of that.
     pub pseudoinverse: u64,
     /// G = J v: six non-zeros a row, 6 P.
     pub product: u64,

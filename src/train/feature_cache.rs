@@ -24,9 +24,9 @@ use crate::{Error, Result};
 const VERSION: &str = "1";
 const ENTRY: &str = "feature_forces";
 const METADATA: &str = "boltzdrift_features";
-/// Less work than this is done again faster than its result would be worth a file beside the user's data: about a
-/// second on two cores.
-const WORTH: u64 = 500_000_000;
+/// Less work than this, by [`FeatureCost`], is done again sooner than it would be worth a file beside the user's data: about
+/// a second on two cores.
+const WORTH: u64 = 3_000_000_000;
 /// A file larger than this is not written: its bytes are held in memory several times.
 const LARGEST: u64 = 1 << 30;
 /// What the file has beside its numbers, at most.
