@@ -33,7 +33,7 @@ fn room() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn samples(folder: &Path, model: &str) -> Vec<u64> {
-    let sampler = Sampler::load(&folder.join(model)).unwrap();
+    let sampler = Sampler::load(folder.join(model)).unwrap();
     sampler.sample(0, 0, 50).unwrap().iter().map(|x| x.to_bits()).collect()
 }
 

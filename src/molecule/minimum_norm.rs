@@ -35,8 +35,7 @@ pub(super) fn minimum_norm(
             row[j] = (row[j] - sum) / other[j];
         }
         let pivot = row[i] - row[..i].iter().map(|a| a * a).sum::<f64>();
-        // Also where it is no number.
-        if !(pivot > LEAST_PIVOT * largest) {
+        if pivot.is_nan() || pivot <= LEAST_PIVOT * largest {
             return None;
         }
         row[i] = pivot.sqrt();
@@ -78,7 +77,7 @@ fn rigid_motions(frame: ArrayView2<f64>) -> Option<Vec<Vec<f64>>> {
             }
         }
         let square: f64 = turn.iter().map(|a| a * a).sum();
-        if !(square > LEAST_PIVOT * spread) {
+        if square.is_nan() || square <= LEAST_PIVOT * spread {
             return None;
         }
         turn.iter_mut().for_each(|a| *a /= square.sqrt());

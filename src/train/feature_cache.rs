@@ -2,7 +2,7 @@
 //!
 //! A file is named by the digest of all that its numbers depend on: positions, forces, the projection and the version of the
 //! algorithm. It is a safetensors file with one entry, `feature_forces`, F64 (N, P), and a JSON document in its metadata
-//! ([`Record`]). What does not prove to be the right file is computed anew: it is never trusted.
+//! (`Record`). What does not prove to be the right file is computed anew: it is never trusted.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
