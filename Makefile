@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural test acceptance acceptance-ase lint clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural test check-memory acceptance acceptance-ase lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -61,6 +61,9 @@ acceptance: acceptance-ase ## the same, and with DATA=FOLDER training on MD17 fr
 acceptance-ase: build ## xTB ethanol and ethanethiol: train, refine, and hold ASE's and physical_validation's checks
 	PYTHONPATH="$(CURDIR)/python" OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive \
 		.venv/bin/python tests/acceptance/ase_xtb.py --out target/acceptance
+
+check-memory: setup ## C and C++ programs with AddressSanitizer and UndefinedBehaviorSanitizer, the sampler under valgrind
+	@.ci/sanitize.sh
 
 lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check

@@ -185,8 +185,9 @@ bzd_status_t bzd_evaluate(const bzd_dataset_t *samples, const bzd_dataset_t *ref
 bzd_status_t bzd_potential_open(const char *spec, bzd_potential_t **potential);
 
 /* The caller's function: fills energies (n_systems) and forces (n_systems, n_atoms, 3) for positions (n_systems,
- * n_atoms, 3), in the units of the description; species (n_atoms) are atomic numbers. `cells` is (n_systems, 3, 3),
- * rows are cell vectors, or NULL for molecules in vacuum, which is what this version asks for.
+ * n_atoms, 3), in the units of the description; species (n_atoms) are atomic numbers. `cells` would be (n_systems, 3, 3),
+ * rows are cell vectors; it is NULL: a molecule is given alone, whole and unwrapped, whatever cell its trajectory has.
+ * Refuse what is not NULL, should it ever come.
  *
  * Returns 0 where all is filled in. Anything else stops the work with BZD_POTENTIAL; the status comes back from
  * bzd_last_potential_status, and the message names the first frame that has no energy or forces yet: fill them in
@@ -199,7 +200,8 @@ typedef int32_t (*bzd_potential_fn)(void *user_data, size_t n_systems, size_t n_
                                     const double *positions, const double *cells, double *energies,
                                     double *forces);
 
-/* `evaluate` may be called from several threads at once. */
+/* `evaluate` may be called from several threads at once, and is: from the library's own. It must not wait there for another
+ * thread's call of the library, nor hold a lock while it calls the library itself. */
 #define BZD_CONCURRENT 1u
 
 /* What a caller says of its potential. Clear it (= {0}), set struct_size to sizeof(bzd_potential_desc), and what is
@@ -271,8 +273,10 @@ bzd_status_t bzd_equilibrate(const bzd_dataset_t *dataset, bzd_potential_t *pote
                              bzd_progress_fn progress, void *user_data, bzd_dataset_t **states, char **report);
 
 /* A sampler trained on the frames of a trajectory, better: on equilibrated states. Settings: those of `boltzdrift
- * train --config`, for example {"temperature": 500, "steps": 10000, "seed": 1}, and "device": "auto", "cpu" or
- * "cuda:0". On the CPU the batch is shared out over the library's threads where libtorch's own number of threads is
+ * train --config`, for example {"temperature": 500, "steps": 10000, "seed": 1}, "device": "auto", "cpu" or "cuda:0", and
+ * "feature_cache": a folder where the feature-space forces of "fi", "fk" and "fi+fk" are kept for the next training on the
+ * same frames and forces; without it no file is written. Those methods take the forces of the frames: bzd_dataset_label
+ * gives them those of a potential. On the CPU the batch is shared out over the library's threads where libtorch's own number of threads is
  * 1; it is left as the host has set it.
  * Errors: BZD_UNSUPPORTED in the sampler-only build and for a device that is not there; BZD_FAILED where the training
  * diverges; BZD_INTERRUPTED. */

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Instant;
 
-use command::{compile, library};
+use command::{compile, compile_cxx, compile_with, object, plugin};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -151,7 +151,6 @@ fn valgrind_finds_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     untrained::water(0.03).save(&at("water.safetensors")).unwrap();
-    let bridge = library().ancestors().find_map(|up| Some(up.join("bridge")).filter(|b| b.exists())).unwrap();
     let mut programs: Vec<(PathBuf, Vec<&str>)> = EXAMPLES
         .iter()
         .map(|(name, arguments)| (example(folder.path(), "-std=c99", name), arguments.to_vec()))
@@ -169,21 +168,22 @@ fn valgrind_finds_nothing() {
         compile(folder.path(), "c++", "-std=c++17", &root().join("tests/c/pipeline.cpp"), "pipeline"),
         vec!["none.safetensors"],
     ));
-    let bindings = at("bindings");
-    good(
-        Command::new("c++")
-            .args(["-std=c++17", "-g", "-O1", "-pthread"])
-            .arg(format!("-I{}", root().join("include").display()))
-            .arg(format!("-I{}", bridge.join("include").display()))
-            .arg(root().join("tests/cpp/bindings.cpp"))
-            .args([bridge.join("src/bridge.cc"), bridge.join("src/cxx.cc")])
-            .arg(format!("-L{}", library().display()))
-            .arg("-lboltzdrift")
-            .arg(format!("-Wl,-rpath,{}", library().display()))
-            .arg("-o")
-            .arg(&bindings),
-    );
+    let bindings = compile_cxx(folder.path(), &root().join("tests/cpp/bindings.cpp"), "bindings");
     programs.push((bindings, vec!["water.safetensors"]));
+    // Faults of callbacks, of a plug-in and of a class.
+    let faulty = root().join("tests/c/faulty.c");
+    let plugin = plugin(folder.path(), &faulty, "libfaulty.so");
+    let object = object(folder.path(), &faulty, "faulty.o");
+    let source = root().join("tests/c/faults.cpp");
+    programs.push((
+        compile_with(folder.path(), "c++", "-std=c++17", &source, &[&object], "faults"),
+        vec!["water.safetensors", "./libfaulty.so", "."],
+    ));
+    assert!(plugin.exists());
+    programs.push((
+        compile_cxx(folder.path(), &root().join("tests/cpp/faults.cpp"), "class_faults"),
+        vec!["water.safetensors"],
+    ));
     for (program, arguments) in programs {
         let start = Instant::now();
         let done = run(Command::new("valgrind")

@@ -132,9 +132,12 @@ fn options_that_do_not_go_together() {
         debias(&format!("--debias {kind}"), &["--debias needs the temperature", "--temperature"]);
     }
     debias("--debias potential --temperature 500K", &["needs the potential", "gdml:FILE"]);
-    debias("--potential gdml:x.npz", &["--potential is for --debias potential"]);
+    debias("--potential gdml:x.npz", &["nothing here needs them", "--debias potential"]);
+    debias("--potential gdml:x.npz --method drift", &["nothing here needs them", "--method fk"]);
     let field = "--potential gdml:x.npz --temperature 500K";
-    debias(&format!("--debias fit {field}"), &["--potential is for --debias potential"]);
+    for without in ["--method fk", &format!("--debias potential {field}")] {
+        debias(&format!("--skip-failing {without}"), &["--skip-failing is for", "--potential"]);
+    }
     debias(&format!("--debias potential --fit-frames 9 {field}"), &["--fit-frames is for --debias fit"]);
     debias("--debias torsion --accept-fit", &["--accept-fit is for --debias fit"]);
     debias("--debias fit --pool 3", &["--pool 3", "too few"]);

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use boltzdrift::potential::{evaluate, Spec};
 use boltzdrift::Error;
-use command::{bad, good};
+use command::{bad, good, plugin};
 use ndarray::{Array2, Array3};
 
 const EPSILON: f64 = 0.2381;
@@ -18,35 +18,9 @@ const SIGMA: f64 = 3.405;
 /// The pair distance of least energy.
 const BEST: f64 = SIGMA * 1.122_462_048_309_373;
 
-/// Compiles C to a shared library.
-fn shared(folder: &Path, source: &Path, name: &str) -> PathBuf {
-    let out = folder.join(name);
-    let done = Command::new("cc")
-        .args([
-            "-std=c99",
-            "-O2",
-            "-Wall",
-            "-Wextra",
-            "-Wpedantic",
-            "-Wconversion",
-            "-Werror",
-            "-shared",
-            "-fPIC",
-        ])
-        .arg(format!("-I{}", Path::new(env!("CARGO_MANIFEST_DIR")).join("include").display()))
-        .arg(source)
-        .arg("-o")
-        .arg(&out)
-        .arg("-lm")
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    out
-}
-
 fn lennard_jones(folder: &Path) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/potentials/lennard_jones.c");
-    shared(folder, &source, "liblennard_jones.so")
+    plugin(folder, &source, "liblennard_jones.so")
 }
 
 fn spec(library: &Path) -> String {
@@ -109,7 +83,7 @@ fn what_is_wrong_is_said() {
     let empty = folder.join("empty.c");
     std::fs::write(&empty, "int nothing(void);\nint nothing(void) { return 0; }\n").unwrap();
     refused(
-        &format!("plugin:{}", shared(folder, &empty, "empty.so").display()),
+        &format!("plugin:{}", plugin(folder, &empty, "empty.so").display()),
         &["no function bzd_plugin_open"],
     );
 

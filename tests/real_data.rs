@@ -40,6 +40,7 @@ fn read(name: &str, species: &[u8]) -> Option<Dataset> {
         units: "angstrom, kcal/mol".into(),
         digest: String::new(),
         warnings: Vec::new(),
+        keep: boltzdrift::dataset::Keep::Nowhere,
     };
     Some(Dataset {
         species: species.to_vec(),

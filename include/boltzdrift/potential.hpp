@@ -20,7 +20,7 @@ struct Batch {
     std::size_t atoms;               ///< number of atoms n
     View<const std::int32_t> species; ///< atomic numbers (n)
     View<const double> positions;    ///< (B, n, 3)
-    View<const double> cells;        ///< (B, 3, 3), rows are cell vectors; empty for molecules in vacuum
+    View<const double> cells;        ///< empty: a molecule is given alone, whole and unwrapped, whatever its trajectory's cell
     View<double> energies;           ///< (B), to be filled
     View<double> forces;             ///< (B, n, 3), to be filled: minus the gradient of the energy
 };
@@ -43,7 +43,8 @@ public:
     virtual std::string energy_unit() const { return "kcal/mol"; }
     /// Most configurations of a call; 0 for any number.
     virtual std::size_t largest_batch() const { return 0; }
-    /// Whether evaluate() may be called from several threads at once.
+    /// Whether evaluate() may be called from several threads at once, the library's own. It must not wait there for another
+    /// thread's call of the library, nor hold a lock while it calls the library itself.
     virtual bool concurrent() const { return false; }
 
 protected:

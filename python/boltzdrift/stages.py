@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import dataclass
 from typing import Any
 
 from . import _arguments
+from ._arguments import StrPath
 from ._call import Text, call
 from ._handle import Handle, borrow
 from ._handle import keepers as keepers_of
@@ -166,6 +168,7 @@ def train(
     tau: float | None = None,
     projection: str | None = None,
     device: str | None = None,
+    feature_cache: StrPath | None = None,
     progress: ProgressFunction | bool | None = None,
 ) -> Sampler:
     """A sampler trained on frames, better: on the states of `equilibrate`.
@@ -189,6 +192,8 @@ def train(
         tau: Bandwidth (kernel methods).
         projection: "exact" or "naive" feature forces (fi, fk).
         device: "auto", "cpu" or "cuda:0".
+        feature_cache: Folder where the feature-space forces of fi and fk are kept for the next training on
+            the same frames and forces; no file is written where None.
 
     Raises:
         UnsupportedError: The library is the sampler-only one.
@@ -211,6 +216,7 @@ def train(
         tau=tau,
         projection=projection,
         device=device,
+        feature_cache=None if feature_cache is None else os.fsdecode(feature_cache),
     )
     handle, listener = Handle("sampler", "bzd_sampler_free"), Listener(progress)
     place = ctypes.byref(handle.pointer)

@@ -116,11 +116,12 @@ pub(crate) fn fit(_: &Dataset, _: Option<&str>, _: Ear) -> Result<Handle> {
     without_training()
 }
 
-/// Settings of a training: those of the command line, and the device.
+/// Settings of a training: those of the command line, the device, and a folder for feature-space forces.
 #[cfg(feature = "train")]
 #[derive(Debug, Clone, Default, serde::Deserialize)]
 struct Training {
     device: Option<String>,
+    feature_cache: Option<std::path::PathBuf>,
     #[serde(flatten)]
     rest: serde_json::Map<String, Value>,
 }
@@ -132,9 +133,23 @@ pub(crate) fn train(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Resu
     let given: Training = settings(settings_of)?;
     let overrides: Overrides = serde_json::from_value(Value::Object(given.rest))
         .map_err(|error| Error::usage(format!("settings: {error}")))?;
+    let settings = train::Settings::resolve(&overrides)?;
+    let mut kept;
+    let data =
+        match given.feature_cache {
+            None => data,
+            Some(_) if !settings.needs_feature_forces() => return Err(Error::usage(
+                "settings: feature_cache is for the methods fi, fk and fi+fk in distance space; leave it out",
+            )),
+            Some(folder) => {
+                kept = data.clone();
+                kept.source.keep = crate::dataset::Keep::In(folder);
+                &kept
+            }
+        };
     let (device, said) = device::resolve(given.device.as_deref().unwrap_or("auto").parse()?)?;
     log::info!("training on {said}");
-    let mut trainer = Trainer::new(data, train::Settings::resolve(&overrides)?, device)?;
+    let mut trainer = Trainer::new(data, settings, device)?;
     let mut stopped = false;
     trainer.run(None, &mut |now| {
         let (done, total) = (now.step as u64, now.steps as u64);

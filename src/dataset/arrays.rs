@@ -6,7 +6,7 @@ use ndarray::{Array1, Array3, Axis};
 use sha2::{Digest, Sha256};
 
 use super::whole::{add, dot, Vector};
-use super::{elements, Dataset, Source};
+use super::{elements, Dataset, Keep, Source};
 use crate::{Error, Result};
 
 /// Two atoms nearer than this, in angstrom, are at the same place.
@@ -99,6 +99,7 @@ impl Dataset {
             units: "angstrom, kcal/mol and fs, as the caller says".into(),
             digest: String::new(),
             warnings: Vec::new(),
+            keep: Keep::Nowhere,
         };
         // Standard layout, so that slices of frames are contiguous.
         let standard = |array: Array3<f64>| {

@@ -68,6 +68,20 @@ pub struct Source {
     pub digest: String,
     /// Things the user should know, one line each.
     pub warnings: Vec<String>,
+    /// Where a training may keep what it computes from these frames alone.
+    pub keep: Keep,
+}
+
+/// Where results that depend on the frames alone (feature-space forces) are kept, for the next training on them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Nowhere: no file appears that the caller did not ask for.
+    #[default]
+    Nowhere,
+    /// In `TRAJECTORY.features`, beside the file the frames are from, where computing them takes longer than a moment.
+    Beside,
+    /// In this folder.
+    In(PathBuf),
 }
 
 impl Source {

@@ -12,7 +12,7 @@ use super::npz::Npz;
 use super::other::{formats, Other};
 use super::whole::{Cell, Skeleton, Vector};
 use super::xyz::Xyz;
-use super::{clash, elements, Dataset, Progress, ReadOptions, Source};
+use super::{clash, elements, Dataset, Keep, Progress, ReadOptions, Source};
 use crate::error::Place;
 use crate::{Error, Result};
 
@@ -353,6 +353,7 @@ impl<'a> Collector<'a> {
                 units: first.units.text,
                 digest: String::new(),
                 warnings,
+                keep: Keep::Nowhere,
             },
         };
         dataset.source.digest = dataset.digest();

@@ -224,6 +224,30 @@ impl Labelled<'_> {
         Ok(sums.difference())
     }
 
+    /// The frames with their labels, in memory; failing ones are left out. Its digest is that of the labels.
+    ///
+    /// # Errors
+    /// [`Error::Data`] and [`Error::Io`] where the partial results cannot be read again.
+    pub fn dataset(&self) -> Result<Dataset> {
+        let rows: Vec<usize> = (0..self.data.len()).filter(|row| !self.failing.contains(row)).collect();
+        let mut records = self.partial.records()?;
+        let (mut energies, mut forces) = (Vec::new(), Vec::new());
+        for _ in 0..self.data.len() {
+            let record = records.next()?;
+            if !record.failing {
+                energies.push(record.energy);
+                forces.extend(record.forces);
+            }
+        }
+        let mut data = self.data.subset(&rows)?;
+        let forces = Array3::from_shape_vec(data.positions.dim(), forces);
+        data.forces =
+            Some(forces.map_err(|error| Error::Numeric(format!("the labels do not fit: {error}")))?);
+        data.energies = Some(Array1::from(energies));
+        data.source.digest = data.digest();
+        Ok(data)
+    }
+
     /// Takes the partial results away, once the output is whole.
     ///
     /// # Errors

@@ -160,6 +160,24 @@ mod tests {
     }
 
     #[test]
+    fn internal_forces_come_back_for_frames_that_are_nearly_flat() {
+        // Between 1e-5 and 1e-8 the cut takes directions in which these forces still have a part.
+        for flat in [1.0, 0.3, 1e-1, 1e-2, 1e-3, 1e-4, 1e-9, 0.0] {
+            let x = Array2::from_shape_fn((9, 3), |(atom, c)| {
+                let k = (3 * atom + c) as f64;
+                ((1.7 * k).sin() * 2.0 + (0.3 * k * k).cos()) * if c == 2 { flat } else { 1.0 }
+            });
+            let j = jacobian(x.view());
+            let pair: ndarray::Array1<f64> = (0..36).map(|k| (k as f64 * 1.7).sin() * 30.0).collect();
+            let f = j.t().dot(&pair);
+            let forces = f.clone().into_shape_with_order((1, 9, 3)).unwrap();
+            let g = feature_forces(x.insert_axis(Axis(0)).view(), forces.view(), Projection::Exact).unwrap();
+            let error = (&j.t().dot(&g.row(0)) - &f).iter().map(|e| e * e).sum::<f64>().sqrt();
+            assert!(error < 1e-7 * f.dot(&f).sqrt(), "{flat}: {error}");
+        }
+    }
+
+    #[test]
     fn coinciding_atoms_are_named() {
         let mut x = Array3::zeros((3, 2, 3));
         x[[0, 1, 0]] = 1.0;

@@ -1,7 +1,7 @@
 //! J^T J of the pair distances of one frame, and its pseudo-inverse (Eq. 31, Algorithm 3).
 
 use ndarray::{Array1, Array2, ArrayView2};
-use ndarray_linalg::{Eigh, FactorizeCInto, SolveC, UPLO};
+use ndarray_linalg::{Eigh, UPLO};
 
 use super::features::{pairs, unit_vectors};
 
@@ -58,7 +58,7 @@ impl Gram {
     }
 
     /// The lower triangle of J^T J, (3n, 3n), from its 3 x 3 blocks: -u u^T off the diagonal, their sums on it.
-    fn lower(&self) -> Array2<f64> {
+    fn lower(&self) -> Vec<f64> {
         let size = self.size();
         let mut gram = vec![0.0; size * size];
         for (&(i, j), u) in self.pairs.iter().zip(&self.units) {
@@ -72,19 +72,14 @@ impl Gram {
                 }
             }
         }
-        // As many numbers as the shape says.
-        Array2::from_shape_vec((size, size), gram).unwrap_or_default()
+        gram
     }
 
     /// Eigenvalues and eigenvectors of J^T J. `None` where LAPACK fails.
     fn spectrum(&self) -> Option<(Array1<f64>, Array2<f64>)> {
-        let mut gram = self.lower();
-        for i in 0..gram.nrows() {
-            for j in 0..i {
-                gram[[j, i]] = gram[[i, j]];
-            }
-        }
-        gram.eigh(UPLO::Lower).ok()
+        let (lower, size) = (self.lower(), self.size());
+        let entry = |(i, j): (usize, usize)| lower[i.max(j) * size + i.min(j)];
+        Array2::from_shape_fn((size, size), entry).eigh(UPLO::Lower).ok()
     }
 
     /// G = J (J^T J)^+ f for f (3n), into (P): by Cholesky once the rigid displacements are lifted off zero, by
@@ -92,24 +87,19 @@ impl Gram {
     pub fn carry_solution(&self, f: &Array1<f64>, row: &mut [f64]) -> Option<()> {
         let inner = self.without_rigid(f);
         let mut lifted = self.lower();
-        let lift = lifted.diag().sum() / self.size().max(1) as f64;
-        for (i, (own, mut row)) in self.rigid.iter().zip(lifted.outer_iter_mut()).enumerate() {
+        let size = self.size();
+        let lift = (0..size).map(|k| lifted[k * size + k]).sum::<f64>() / size.max(1) as f64;
+        for (i, (own, line)) in self.rigid.iter().zip(lifted.chunks_exact_mut(size)).enumerate() {
             let own = own.map(|x| lift * x);
-            for (entry, other) in row.iter_mut().zip(&self.rigid[..=i]) {
+            for (entry, other) in line.iter_mut().zip(&self.rigid[..=i]) {
                 *entry += (0..6).map(|k| own[k] * other[k]).sum::<f64>();
             }
         }
-        if let Ok(factor) = lifted.factorizec_into(UPLO::Lower) {
-            let (least, most) = factor.factor.diag().iter().fold((f64::INFINITY, 0.0_f64), |(a, b), &x| {
-                let pivot = x * x;
-                (a.min(pivot), b.max(pivot))
-            });
-            if least > SAFE_PIVOT * most {
-                self.carry(&self.without_rigid(&factor.solvec(&inner).ok()?), row);
-                let missed = self.carry_back(row) - &inner;
-                if missed.dot(&missed).sqrt() <= SAFE_RESIDUAL * inner.dot(&inner).sqrt() {
-                    return Some(());
-                }
+        if let Some(v) = cholesky_solve(&mut lifted, &inner) {
+            self.carry(&self.without_rigid(&v), row);
+            let missed = self.carry_back(row) - &inner;
+            if missed.dot(&missed).sqrt() <= SAFE_RESIDUAL * inner.dot(&inner).sqrt() {
+                return Some(());
             }
         }
         let (values, vectors) = self.spectrum()?;
@@ -130,6 +120,39 @@ impl Gram {
         }
         v.iter().zip(&self.rigid).map(|(x, q)| x - (0..6).map(|k| along[k] * q[k]).sum::<f64>()).collect()
     }
+}
+
+/// x with M x = f, for M (3n, 3n) positive definite, given by its lower triangle, which is overwritten by its Cholesky
+/// factor; `None` where a pivot is so small that M may be singular. By hand: LAPACK's threads wait on each other for
+/// matrices this small, one for each frame and thread.
+fn cholesky_solve(m: &mut [f64], f: &Array1<f64>) -> Option<Array1<f64>> {
+    let size = f.len();
+    let largest = (0..size).map(|k| m[k * size + k]).fold(0.0, f64::max);
+    for i in 0..size {
+        let (above, row) = m.split_at_mut(i * size);
+        for j in 0..i {
+            let other = &above[j * size..=j * size + j];
+            let sum: f64 = row[..j].iter().zip(other).map(|(a, b)| a * b).sum();
+            row[j] = (row[j] - sum) / other[j];
+        }
+        let pivot = row[i] - row[..i].iter().map(|a| a * a).sum::<f64>();
+        if pivot.is_nan() || pivot <= SAFE_PIVOT * largest {
+            return None;
+        }
+        row[i] = pivot.sqrt();
+    }
+    let mut x = f.clone();
+    for i in 0..size {
+        let row = &m[i * size..(i + 1) * size];
+        let sum: f64 = row[..i].iter().zip(&x).map(|(a, b)| a * b).sum();
+        x[i] = (x[i] - sum) / row[i];
+    }
+    for i in (0..size).rev() {
+        x[i] /= m[i * size + i];
+        let (done, row) = (x[i], &m[i * size..i * size + i]);
+        row.iter().zip(&mut x).for_each(|(a, x)| *x -= a * done);
+    }
+    Some(x)
 }
 
 fn inverse(values: &Array1<f64>) -> Array1<f64> {

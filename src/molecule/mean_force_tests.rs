@@ -26,6 +26,7 @@ fn dataset(species: Vec<u8>, positions: Array3<f64>, forces: Array3<f64>) -> Dat
         units: "angstrom".into(),
         digest: String::new(),
         warnings: Vec::new(),
+        keep: crate::dataset::Keep::Nowhere,
     };
     Dataset { species, masses, positions, forces: Some(forces), energies: None, velocities: None, source }
 }

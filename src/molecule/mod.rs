@@ -5,6 +5,7 @@ pub mod bonds;
 pub mod correlation;
 pub mod dihedral;
 mod energy_checks;
+pub mod feature_cost;
 pub mod features;
 pub mod force_check;
 #[cfg(feature = "train")]

@@ -157,6 +157,7 @@ impl Springs {
             units: "angstrom".into(),
             digest: String::new(),
             warnings: Vec::new(),
+            keep: crate::dataset::Keep::Nowhere,
         };
         Dataset {
             species: self.species.clone(),

@@ -18,7 +18,8 @@ pub use region::{Outside, Region};
 #[cfg(feature = "train")]
 pub use torchscript::TorchScript;
 
-/// A potential-energy surface. Batched: B frames of n atoms each.
+/// A potential-energy surface. Batched: B frames of n atoms each, one molecule that is alone, whole and unwrapped. There is
+/// no cell: it would let the molecule meet its own images, and the samplers are of molecules in vacuum.
 pub trait Potential: Send {
     /// Fills `energies` (B) in kcal/mol and `forces` (B, n, 3) in kcal/mol/angstrom for `positions` (B, n, 3)
     /// in angstrom; `species` (n) are atomic numbers, the same for every frame.

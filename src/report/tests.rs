@@ -16,6 +16,7 @@ fn dataset(rows: &[Row], width: f64) -> Dataset {
         units: "angstrom (asked for)".into(),
         digest: String::new(),
         warnings: vec!["a warning of the reader".into()],
+        keep: crate::dataset::Keep::Nowhere,
     };
     let masses = species.iter().map(|&z| elements::mass(z).unwrap()).collect();
     Dataset { species, masses, positions, forces: Some(forces), energies: None, velocities: None, source }

@@ -5,13 +5,14 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::draw::{indices, Weights};
+use super::feature_cache::feature_forces;
 use super::method::{Scale, Space};
 use super::objective::{batch_last, single};
 use super::settings::Settings;
 use crate::dataset::Dataset;
 use crate::drift::features::PairDistances;
 use crate::drift::kernel::{Field, Labels, Normalization};
-use crate::molecule::features::{distances, feature_forces};
+use crate::molecule::features::distances;
 use crate::molecule::metric::{metric_score, Metric};
 use crate::molecule::superposition::aligned;
 use crate::sampler::noise::{Purpose, Stream};
@@ -144,7 +145,7 @@ fn features(
 ) -> Result<(Array2<f64>, Option<Array2<f64>>)> {
     let forces = match (settings.needs_forces(), &dataset.forces) {
         (false, _) => None,
-        (true, Some(forces)) => Some(forces.view()),
+        (true, Some(forces)) => Some(forces),
         (true, None) => {
             return Err(Error::usage(format!(
                 "{}: method {} needs forces and there are none; dump them, or use --method sliced or drift",
@@ -156,7 +157,7 @@ fn features(
     let positions = dataset.positions.view();
     if settings.space == Space::Cartesian {
         let reference = weights.map_or(dataset.len() / 2, |weights| weights.frame(0.5));
-        let (positions, forces) = aligned(positions, forces, reference);
+        let (positions, forces) = aligned(positions, forces.map(|forces| forces.view()), reference);
         let (frames, atoms, _) = positions.dim();
         let flat = |x: ndarray::Array3<f64>| {
             x.into_shape_with_order((frames, 3 * atoms)).map_err(|error| Error::Numeric(error.to_string()))
@@ -164,7 +165,7 @@ fn features(
         return Ok((flat(positions)?, forces.map(flat).transpose()?));
     }
     let Some(forces) = forces else { return Ok((distances(positions), None)) };
-    let mut g = feature_forces(positions, forces, settings.projection())?;
+    let mut g = feature_forces(dataset, forces, settings.projection())?;
     if settings.metric != Metric::None {
         let kelvin =
             settings.temperature.ok_or_else(|| Error::usage("a metric term needs the temperature"))?;

@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod device;
 pub mod diffusion;
 pub mod draw;
+pub mod feature_cache;
 pub mod kernel;
 pub mod method;
 pub mod objective;

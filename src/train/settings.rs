@@ -238,6 +238,11 @@ impl Settings {
         self.method.interpolates() || (self.method.aligns() && self.alignment == Alignment::Force)
     }
 
+    /// Whether it needs feature-space forces (Eq. 31).
+    pub fn needs_feature_forces(&self) -> bool {
+        self.needs_forces() && self.space == Space::Distance
+    }
+
     /// Whether it needs their energies.
     pub fn needs_energies(&self) -> bool {
         self.method.aligns() && self.alignment == Alignment::Energy

@@ -143,6 +143,8 @@ int main(int argc, char **argv) {
         CHECK(off < 1e-4 * size);
         CHECK(bzd_potential_save(potential, "none.npz") == BZD_UNSUPPORTED);
         CHECK(bzd_train(states, "{\"steps\": 5, \"widht\": 3}", nullptr, nullptr, &sampler) == BZD_INVALID);
+        CHECK(bzd_train(states, "{\"steps\": 5, \"feature_cache\": \"here\"}", nullptr, nullptr, &sampler) == BZD_INVALID);
+        CHECK(std::strstr(bzd_last_error(), "feature_cache is for") != nullptr);
         const char *small = "{\"temperature\": 300, \"steps\": 400, \"width\": 48, \"depth\": 2, \"noise\": 8, \"batch\": 128,"
                             " \"device\": \"cpu\"}";
         CHECK(bzd_train(states, small, stop_at_once, nullptr, &sampler) == BZD_INTERRUPTED && sampler == nullptr);

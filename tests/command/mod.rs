@@ -11,7 +11,18 @@ pub const SMALL: &str = "width = 48\ndepth = 2\nnoise = 8\nbatch = 128\nlines = 
 pub fn boltzdrift() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_boltzdrift"));
     command.env_remove("RUST_LOG").stdin(Stdio::null());
+    if let (false, Ok(runtime)) = (sanitizers().is_empty(), std::env::var("BOLTZDRIFT_TEST_PRELOAD")) {
+        // Plug-ins with sanitizers need their runtime before anything else. What LAMMPS and libtorch leave behind at the
+        // end is theirs.
+        command.env("LD_PRELOAD", runtime).env("ASAN_OPTIONS", "detect_leaks=0");
+    }
     command
+}
+
+/// More flags for the compilers of C and C++, from BOLTZDRIFT_TEST_CFLAGS: make check-memory gives sanitizers.
+fn sanitizers() -> Vec<String> {
+    let flags = std::env::var("BOLTZDRIFT_TEST_CFLAGS").unwrap_or_default();
+    flags.split_whitespace().map(str::to_owned).collect()
 }
 
 pub fn run(folder: &Path, arguments: &str) -> Output {
@@ -67,17 +78,97 @@ pub fn library() -> PathBuf {
 
 /// Compiles a program against the header and the shared library.
 pub fn compile(folder: &Path, compiler: &str, standard: &str, source: &Path, name: &str) -> PathBuf {
+    compile_with(folder, compiler, standard, source, &[], name)
+}
+
+/// The same with more to link.
+pub fn compile_with(
+    folder: &Path,
+    compiler: &str,
+    standard: &str,
+    source: &Path,
+    objects: &[&Path],
+    name: &str,
+) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (library, out) = (library(), folder.join(name));
     let done = Command::new(compiler)
+        .args(sanitizers())
         .args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"])
         .arg(format!("-I{}", root.join("include").display()))
         .arg(source)
+        .args(objects)
         .arg(format!("-L{}", library.display()))
         .arg("-lboltzdrift")
         .arg(format!("-Wl,-rpath,{}", library.display()))
-        .args(["-g", "-pthread", "-lm", "-o"])
+        .args(["-g", "-ffp-contract=off", "-pthread", "-lm", "-ldl", "-o"])
         .arg(&out)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
+/// Compiles a C++ program against the C++ bindings and the bridge that the build made for them.
+pub fn compile_cxx(folder: &Path, source: &Path, name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (library, out) = (library(), folder.join(name));
+    let bridge = library.ancestors().find_map(|up| Some(up.join("bridge")).filter(|b| b.exists()));
+    let bridge = bridge.expect("no bridge beside the library");
+    let done = Command::new("c++")
+        .args(sanitizers())
+        .args(["-std=c++17", "-g", "-O1", "-ffp-contract=off", "-pthread", "-Wall", "-Wextra", "-Werror"])
+        .arg(format!("-I{}", root.join("include").display()))
+        .arg(format!("-I{}", bridge.join("include").display()))
+        .arg(source)
+        .args([bridge.join("src/bridge.cc"), bridge.join("src/cxx.cc")])
+        .arg(format!("-L{}", library.display()))
+        .arg("-lboltzdrift")
+        .arg(format!("-Wl,-rpath,{}", library.display()))
+        .arg("-o")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
+/// Compiles C to an object file.
+pub fn object(folder: &Path, source: &Path, name: &str) -> PathBuf {
+    let out = folder.join(name);
+    let done = Command::new("cc")
+        .args(sanitizers())
+        .args(["-std=c99", "-g", "-c", "-o"])
+        .arg(&out)
+        .arg(source)
+        .arg(format!("-I{}", Path::new(env!("CARGO_MANIFEST_DIR")).join("include").display()))
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    out
+}
+
+/// Compiles C to a plug-in, a shared library that needs nothing of libboltzdrift.
+pub fn plugin(folder: &Path, source: &Path, name: &str) -> PathBuf {
+    let out = folder.join(name);
+    let done = Command::new("cc")
+        .args(sanitizers())
+        .args([
+            "-std=c99",
+            "-g",
+            "-O2",
+            "-ffp-contract=off",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Wconversion",
+        ])
+        .args(["-Werror", "-shared", "-fPIC"])
+        .arg(format!("-I{}", Path::new(env!("CARGO_MANIFEST_DIR")).join("include").display()))
+        .arg(source)
+        .arg("-o")
+        .arg(&out)
+        .args(["-lm", "-ldl"])
         .output()
         .unwrap();
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

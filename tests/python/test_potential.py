@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 
 import boltzdrift
@@ -260,3 +262,80 @@ def test_only_a_named_potential_is_pickled(potential: Potential) -> None:
         potential.save("nothing.npz")
     with pytest.raises(boltzdrift.DataError, match=r"none\.npz"):
         Potential.open("gdml:none.npz")
+
+
+def test_a_failing_frame_is_named_and_nothing_is_lost(data: Dataset) -> None:
+    """The third call of three: the frames of the first two are not written to the dataset either."""
+    calls: list[int] = []
+
+    def function(species: object, positions: Floats) -> tuple[Floats, Floats]:
+        calls.append(len(positions))
+        if len(calls) == 3:
+            raise OwnError("out of paper")
+        return springs(species, positions)
+
+    before = data.positions
+    limited = Potential.from_function(function, name="third", largest_batch=100)
+    with pytest.raises(OwnError) as caught:
+        data.label(limited)
+    assert calls == [100, 100, 56]
+    assert "frame 200" in caught.value.__notes__[0]
+    assert "out of paper" in caught.value.__notes__[0]
+    assert data.energies is None
+    np.testing.assert_array_equal(data.positions, before)
+
+
+def test_a_blocking_function_stops_nobody_else(
+    potential: Potential, sampler: boltzdrift.Sampler, data: Dataset
+) -> None:
+    """It waits in one thread until another one has sampled and labelled."""
+    inside, gate = threading.Event(), threading.Event()
+
+    def function(species: object, positions: Floats) -> tuple[Floats, Floats]:
+        inside.set()
+        assert gate.wait(timeout=60.0)
+        return springs(species, positions)
+
+    answers: list[tuple[Floats, Floats]] = []
+    slow = Potential.from_function(function, name="slow")
+    blocked = threading.Thread(target=lambda: answers.append(slow.evaluate(SPECIES, shaken(3))))
+    blocked.start()
+    assert inside.wait(timeout=60.0)
+    assert sampler.sample(50_000).shape == (50_000, 3, 3)
+    data.label(potential)
+    assert answers == []
+    gate.set()
+    blocked.join()
+    np.testing.assert_array_equal(answers[0][0], springs(SPECIES, shaken(3))[0])
+
+
+class _Springs:
+    """A callable whose end is seen."""
+
+    def __call__(self, species: object, positions: Floats) -> tuple[Floats, Floats]:
+        """The springs; what was freed is given to others meanwhile."""
+        gc.collect()
+        return springs(species, positions)
+
+
+def test_a_function_lives_as_long_as_its_potential(data: Dataset) -> None:
+    """Nobody else holds it: neither it nor ctypes' callback is freed under the library."""
+    function = _Springs()
+    alive = weakref.ref(function)
+    potential = Potential.from_function(function, name="springs")
+    del function
+    gc.collect()
+    data.label(potential)
+    assert alive() is not None
+    # The last reference to the potential goes away inside a call.
+    box = [potential]
+    del potential
+
+    def drops(progress: boltzdrift.Progress) -> None:
+        box.clear()
+        gc.collect()
+
+    data.label(box[0], progress=drops)
+    gc.collect()
+    assert alive() is None
+    np.testing.assert_allclose(data.energies, springs(SPECIES, data.positions)[0], rtol=1e-12)

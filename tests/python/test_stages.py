@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
+from typing import Any
 
 import boltzdrift
 import numpy as np
@@ -59,6 +61,29 @@ def test_from_forces_to_a_sampler(data: Dataset, potential: Potential) -> None:
     figures = boltzdrift.evaluate(drawn, pool.states)
     assert figures["tvd"] < 0.3
     assert "floor_tvd" in figures
+
+
+@needs_training
+def test_feature_forces_are_kept_where_asked(data: Dataset, potential: Potential, tmp_path: Path) -> None:
+    """One file for the same frames and forces, and the same sampler with it as without; nothing unasked."""
+    data.label(potential)
+    settings: dict[str, Any] = {
+        "method": "fk",
+        "temperature": KELVIN,
+        "steps": 50,
+        "width": 32,
+        "depth": 2,
+        "batch": 32,
+    }
+    folder = tmp_path / "kept"
+    plain = boltzdrift.train(data, positives=64, device="cpu", **settings)
+    assert list(tmp_path.iterdir()) == []
+    for _ in range(2):
+        kept = boltzdrift.train(data, positives=64, device="cpu", feature_cache=folder, **settings)
+        np.testing.assert_array_equal(kept.sample(20), plain.sample(20))
+        assert len(list(folder.iterdir())) == 1
+    with pytest.raises(boltzdrift.InvalidError, match="feature_cache is for"):
+        boltzdrift.train(data, feature_cache=folder, **SMALL)
 
 
 @needs_training

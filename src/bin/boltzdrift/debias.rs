@@ -39,9 +39,13 @@ pub struct Debias {
     /// Learn equilibrated states at --temperature instead of the frames.
     #[arg(long, value_enum, default_value_t)]
     debias: Kind,
-    /// The potential of --debias potential, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
+    /// A potential, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options: the one that --debias potential equilibrates
+    /// with; else it gives the frames energies and forces, in place of their own, where --method or --debias needs them.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
+    /// Leave out the frames that --potential cannot label, instead of stopping at the first.
+    #[arg(long)]
+    skip_failing: bool,
     /// Frames that --debias fit learns from.
     #[arg(long, value_name = "N")]
     fit_frames: Option<usize>,
@@ -84,8 +88,17 @@ impl Debias {
         matches!(self.debias, Kind::Fit | Kind::Torsion)
     }
 
-    /// Refuses options that do not go together, before anything is read.
-    pub fn check(&self, kelvin: Option<f64>, output: &Path, kept: &Path) -> Result<()> {
+    /// The potential that labels the frames, where one does, and whether frames that it cannot label are left out.
+    ///
+    /// # Errors
+    /// As [`Spec::parse`].
+    pub fn labels(&self) -> Result<Option<(Spec, bool)>> {
+        let text = self.potential.as_deref().filter(|_| self.debias != Kind::Potential);
+        Ok(text.map(Spec::parse).transpose()?.map(|spec| (spec, self.skip_failing)))
+    }
+
+    /// Refuses options that do not go together, before anything is read. `forces` says whether the method needs forces.
+    pub fn check(&self, forces: bool, kelvin: Option<f64>, output: &Path, kept: &Path) -> Result<()> {
         let only = |given: bool, option: &str, kinds: &[Kind]| {
             if !given || kinds.contains(&self.debias) {
                 return Ok(());
@@ -97,7 +110,19 @@ impl Debias {
                 .collect();
             Err(Error::usage(format!("{option} is for {}; add it or leave {option} out", names.join(" or "))))
         };
-        only(self.potential.is_some(), "--potential", &[Kind::Potential])?;
+        let labels = self.potential.is_some() && self.debias != Kind::Potential;
+        if labels && !forces && !self.needs_forces() {
+            return Err(Error::usage(
+                "--potential gives the frames forces, and nothing here needs them: add --debias potential, --debias fit or \
+                 --method fk, or leave it out",
+            ));
+        }
+        if self.skip_failing && !labels {
+            return Err(Error::usage(
+                "--skip-failing is for frames that --potential labels; add it for a method or --debias that needs forces, \
+                 or leave --skip-failing out",
+            ));
+        }
         only(self.fit_frames.is_some(), "--fit-frames", &[Kind::Fit])?;
         only(self.accept_fit, "--accept-fit", &[Kind::Fit, Kind::Potential])?;
         for (given, option) in [
@@ -178,8 +203,8 @@ impl Debias {
     ) -> Result<Prepared> {
         let stages = Stages::open(&self.stages(output))?;
         let mut potential: Box<dyn Potential> = match &self.potential {
-            Some(spec) => Spec::parse(spec)?.open()?,
-            None => Box::new(self.fitted(data, &stages, quiet)?.value),
+            Some(spec) if self.debias == Kind::Potential => Spec::parse(spec)?.open()?,
+            _ => Box::new(self.fitted(data, &stages, quiet)?.value),
         };
         let fitted = potential.fit_report().cloned().unwrap_or_default();
         if !fitted.is_null() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
-use boltzdrift::label::{Difference, Labeling, Settings};
+use boltzdrift::label::{Difference, Labeling, Labelled, Settings};
 use boltzdrift::potential::Spec;
 use boltzdrift::{Error, Result};
 use clap::Args;
@@ -46,25 +46,7 @@ impl Label {
         self.check_format(&data)?;
         let settings = Settings { batch: self.batch, skip_failing: self.skip_failing };
         let labeling = Labeling::new(&data, potential.as_mut(), &partial, settings)?;
-        let (before, total) = (labeling.progress().done, data.len());
-        if before > 0 && !quiet {
-            say(&format!("going on after {before} of {total} frames, kept in {}", partial.display()))?;
-        }
-        let bar = Bar::new(quiet, "labeling", "frames");
-        bar.begin(before as u64, total as u64);
-        let labelled = labeling.run(&mut |progress| {
-            bar.set(progress.done as u64, Some(progress.total as u64));
-            if interrupted() && progress.done < progress.total {
-                return Err(Error::Interrupted(format!(
-                    "stopped after {} of {} frames, kept in {}; the same command goes on",
-                    progress.done,
-                    progress.total,
-                    partial.display()
-                )));
-            }
-            Ok(())
-        })?;
-        bar.done();
+        let labelled = finish(labeling, &partial, quiet)?;
         let mut writer = Writer::create(&self.output, &write_options(&data, labelled.len()))?;
         let difference = labelled.write(&mut writer)?;
         writer.finish()?;
@@ -109,6 +91,35 @@ impl Label {
             (true, true) => Ok(()),
         }
     }
+}
+
+/// Does what is left of a labeling, with a progress bar and a place to stop after every batch.
+pub fn finish<'a>(labeling: Labeling<'a, '_>, partial: &Path, quiet: bool) -> Result<Labelled<'a>> {
+    let start = labeling.progress();
+    if start.done > 0 && !quiet {
+        say(&format!(
+            "going on after {} of {} frames, kept in {}",
+            start.done,
+            start.total,
+            partial.display()
+        ))?;
+    }
+    let bar = Bar::new(quiet, "labeling", "frames");
+    bar.begin(start.done as u64, start.total as u64);
+    let labelled = labeling.run(&mut |progress| {
+        bar.set(progress.done as u64, Some(progress.total as u64));
+        if interrupted() && progress.done < progress.total {
+            return Err(Error::Interrupted(format!(
+                "stopped after {} of {} frames, kept in {}; the same command goes on",
+                progress.done,
+                progress.total,
+                partial.display()
+            )));
+        }
+        Ok(())
+    })?;
+    bar.done();
+    Ok(labelled)
 }
 
 /// Where the partial results of an output are kept.

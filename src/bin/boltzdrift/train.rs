@@ -1,8 +1,8 @@
 //! `boltzdrift train`: a sampler from a trajectory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use boltzdrift::dataset::Dataset;
+use boltzdrift::dataset::{Dataset, Keep};
 use boltzdrift::train::checkpoint::Checkpoint;
 use boltzdrift::train::{
     device, quality, Continue, FieldFigures, Method, Overrides, Settings, Space, Trainer,
@@ -12,8 +12,8 @@ use clap::Args;
 
 use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
 use crate::debias::{Debias, Prepared};
-use crate::readings;
 use crate::terminal::{interrupted, say, Bar};
+use crate::{labels, readings};
 
 /// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
 #[derive(Args)]
@@ -50,7 +50,7 @@ pub struct Train {
     /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
-    /// Go on from a checkpoint, with its settings; reading and --debias options are given again.
+    /// Go on from a checkpoint, with its settings; reading, --debias and --potential options are given again.
     #[arg(long, value_name = "CHECKPOINT")]
     resume: Option<PathBuf>,
     /// Where to keep the checkpoint; beside the output where absent.
@@ -59,6 +59,10 @@ pub struct Train {
     /// Steps between checkpoints.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     checkpoint_every: usize,
+    /// Folder for the feature-space forces of fi, fk and fi+fk, used again for the same frames and forces; TRAJECTORY.features
+    /// where absent, for trajectories where they take longer than a moment. 'off' keeps none.
+    #[arg(long, value_name = "FOLDER")]
+    feature_cache: Option<PathBuf>,
     #[command(flatten)]
     debias: Debias,
     #[command(flatten)]
@@ -80,8 +84,16 @@ impl Train {
             Some(checkpoint) => checkpoint.state.settings.clone(),
         };
         let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
-        self.debias.check(settings.temperature, &self.output, &kept)?;
-        for written in [&self.output, &kept] {
+        let forces = settings.needs_forces();
+        self.debias.check(forces || settings.needs_energies(), settings.temperature, &self.output, &kept)?;
+        if self.feature_cache.is_some() && !settings.needs_feature_forces() {
+            return Err(Error::usage(
+                "--feature-cache is for --method fi, fk or fi+fk in distance space; leave it out",
+            ));
+        }
+        let labels = self.debias.labels()?.map(|(spec, skip)| (spec, skip, labels::beside(&self.output)));
+        let beside_output = labels.as_ref().map(|(.., path)| path);
+        for written in [&self.output, &kept].into_iter().chain(beside_output) {
             distinct(written, &self.trajectory, "the trajectory itself")?;
             if let Some(config) = &self.config {
                 distinct(written, config, "the file of settings")?;
@@ -95,15 +107,28 @@ impl Train {
         check_writable(&self.output)?;
         check_writable(&kept)?;
         let (device, said) = device::resolve(self.device.parse()?)?;
-        let need_forces = settings.needs_forces() || self.debias.needs_forces();
-        let data = self.reading.read(&self.trajectory, need_forces, quiet)?;
+        let need_forces = labels.is_none() && (forces || self.debias.needs_forces());
+        let mut data = self.reading.read(&self.trajectory, need_forces, quiet)?;
         for warning in &data.source.warnings {
             log::warn!("{warning}");
         }
+        let mut labelled = None;
+        if let Some((spec, skip_failing, path)) = &labels {
+            let (own, record) = labels::labelled(&data, spec, path, *skip_failing, quiet)?;
+            (data, labelled) = (own, Some(record));
+        }
         readings::before_training(&data, settings.temperature, quiet)?;
         let kelvin = settings.temperature.unwrap_or(f64::NAN);
-        let Prepared { data, weights, record } =
+        let Prepared { mut data, weights, record } =
             self.debias.prepare(data, kelvin, settings.seed, &self.output, quiet)?;
+        data.source.keep = match self.feature_cache.as_deref() {
+            None => Keep::Beside,
+            Some(folder) if folder.as_os_str() == "off" => Keep::Nowhere,
+            Some(folder) => Keep::In(folder.to_owned()),
+        };
+        if let Some(checkpoint) = checkpoint.as_ref().filter(|_| labelled.is_some()) {
+            labels::same_as(checkpoint, &data)?;
+        }
         let weights = weights.as_deref();
         // Training shares out the batch itself; libtorch's threads would wait for each other in every operation. Not
         // before: a potential on libtorch wants them.
@@ -137,11 +162,11 @@ impl Train {
             figures.figures.w2,
             figures.floor.w2
         );
-        model.record.calibration = record;
+        model.record.calibration = labels::recorded(record, labelled);
         model.save(&self.output)?;
-        if kept.exists() {
-            std::fs::remove_file(&kept)
-                .map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
+        remove(&kept, "cannot remove the finished checkpoint")?;
+        if let Some((.., path)) = &labels {
+            remove(path, "cannot remove the labels of the finished training")?;
         }
         if !quiet {
             say(&format!(
@@ -166,6 +191,14 @@ impl Train {
             gamma: self.gamma,
             ..Overrides::default()
         }))
+    }
+}
+
+/// Removes what a finished training does not need any more.
+fn remove(path: &Path, failed: &'static str) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(path, failed, error)),
+        _ => Ok(()),
     }
 }
 
