@@ -144,6 +144,28 @@ fn a_water_beside_an_ion_is_refined_to_boltzmanns_distribution() {
 }
 
 #[test]
+fn a_molecule_that_overlaps_is_not_thrown_out_of_the_box() {
+    let Some(bench) = bench_with(1, 40.0, 0.0) else { return };
+    // Wells of 1e9 kcal/mol beneath the atoms: what a trial gains would send them through a thousand boxes a step.
+    let more = format!(
+        "group water id 1:3\ndisplace_atoms water move 10 10 10\nvariable x equal xcm(water,x)+0.25\n\
+         variable y equal xcm(water,y)\nvariable z equal xcm(water,z)\ncreate_atoms 1 single $x $y $z units box\n\
+         write_dump all custom before {DUMP}\nboltzdrift seed water.safetensors group water seed 9 refine 20\n\
+         write_dump all custom after {DUMP}\nrun 0"
+    );
+    for ranks in [1, 2] {
+        let started = std::time::Instant::now();
+        let log = bench.good(ranks, &input(&more));
+        assert!(log.contains("20 Monte Carlo steps, acceptance"), "{log}");
+        let (before, after) = (bench.dump("before"), bench.dump("after"));
+        for (old, new) in before.iter().zip(&after) {
+            assert!((2..5).all(|k| (old[k] - new[k]).abs() < 20.0), "{old:?} {new:?}");
+        }
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    }
+}
+
+#[test]
 fn a_box_is_refined_alike_on_one_rank_and_two() {
     let Some(bench) = bench_with(3, 11.0, 0.0) else { return };
     let long = "kspace_style pppm 1.0e-5\nthermo_style custom step temp pe etotal\n";
