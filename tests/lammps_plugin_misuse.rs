@@ -126,9 +126,11 @@ fn a_plugin_of_another_mpi_is_refused() {
         "#include \"{}\"\n#undef MPICH_NAME\n#undef MPICH_NUMVERSION\n#define OMPI_MAJOR_VERSION 4\n",
         venv().join("include/mpi.h").display()
     );
-    let path = folder.join("mpi.h");
-    if std::fs::read_to_string(&path).ok().as_ref() != Some(&header) {
-        std::fs::write(&path, header).unwrap();
+    let prototypes = std::fs::read_to_string(venv().join("include/mpi_proto.h")).unwrap();
+    for (name, text) in [("mpi.h", header), ("mpi_proto.h", prototypes)] {
+        if std::fs::read_to_string(folder.join(name)).ok().as_ref() != Some(&text) {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
     }
     bench.plugin = lammps_bench::built("lammps-plugin-another-mpi", &folder).unwrap();
     for ranks in [1, 2] {
