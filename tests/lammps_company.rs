@@ -50,13 +50,11 @@ fn energy(x: &Water) -> (f64, f64) {
     (within, with + 4.0 * LENNARD_JONES.0 * (sixth * sixth - sixth))
 }
 
-fn centered(mut x: Water) -> Water {
+fn centered(x: Water) -> Water {
     let total: f64 = MASSES.iter().sum();
-    for k in 0..3 {
-        let center = (0..3).map(|a| MASSES[a] * x[a][k]).sum::<f64>() / total;
-        (0..3).for_each(|a| x[a][k] -= center);
-    }
-    x
+    let center =
+        [0, 1, 2].map(|k| x.iter().zip(MASSES).map(|(atom, mass)| mass * atom[k]).sum::<f64>() / total);
+    x.map(|atom| sub(atom, center))
 }
 
 /// Mean energies within and with the ion of a water whose center of mass is fixed: Metropolis, one atom's displacement or
@@ -107,7 +105,7 @@ fn a_water_beside_an_ion_is_refined_to_boltzmanns_distribution() {
     let Some(bench) = bench_with(1, 40.0, 0.0) else { return };
     let (within, with) = expected();
     // A field that turns the water, and that seeds turned at random know nothing of.
-    assert!((within - 1.5 * KT).abs() < 0.1 * KT && with < -1.0 * KT, "{within} {with}");
+    assert!((within - 1.5 * KT).abs() < 0.1 * KT && with < -KT, "{within} {with}");
     let energies = |refine: &str| {
         let more = format!(
             "group water id 1:3\ndisplace_atoms water move 10 10 10\nvariable x equal xcm(water,x)+{DISTANCE}\n\
@@ -144,8 +142,30 @@ fn a_water_beside_an_ion_is_refined_to_boltzmanns_distribution() {
 }
 
 #[test]
+fn a_molecule_that_overlaps_is_not_thrown_out_of_the_box() {
+    let Some(bench) = bench_with(1, 40.0, 0.0) else { return };
+    // Wells of 1e9 kcal/mol beneath the atoms: what a trial gains would send them through a thousand boxes a step.
+    let more = format!(
+        "group water id 1:3\ndisplace_atoms water move 10 10 10\nvariable x equal xcm(water,x)+0.25\n\
+         variable y equal xcm(water,y)\nvariable z equal xcm(water,z)\ncreate_atoms 1 single $x $y $z units box\n\
+         write_dump all custom before {DUMP}\nboltzdrift seed water.safetensors group water seed 9 refine 20\n\
+         write_dump all custom after {DUMP}\nrun 0"
+    );
+    for ranks in [1, 2] {
+        let started = std::time::Instant::now();
+        let log = bench.good(ranks, &input(&more));
+        assert!(log.contains("20 Monte Carlo steps, acceptance"), "{log}");
+        let (before, after) = (bench.dump("before"), bench.dump("after"));
+        for (old, new) in before.iter().zip(&after) {
+            assert!((2..5).all(|k| (old[k] - new[k]).abs() < 20.0), "{old:?} {new:?}");
+        }
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    }
+}
+
+#[test]
 fn a_box_is_refined_alike_on_one_rank_and_two() {
-    let Some(bench) = bench_with(3, 11.0, 0.0) else { return };
+    let Some(bench) = bench_with(2, 7.4, 0.0) else { return };
     let long = "kspace_style pppm 1.0e-5\nthermo_style custom step temp pe etotal\n";
     let input = |more: &str| input(&format!("{long}{more}")).replace("coul/cut 12.0", "coul/long 5.0");
     let mut ends = Vec::new();
@@ -154,7 +174,7 @@ fn a_box_is_refined_alike_on_one_rank_and_two() {
                     boltzdrift seed water.safetensors group all seed 7 refine 2\n\
                     write_dump all custom after id mol xu yu zu mass modify sort id format float %.15g\nrun 0";
         let log = bench.good(ranks, &input(more));
-        assert!(log.contains("27 molecules H2O") && log.contains("2 Monte Carlo steps each"), "{log}");
+        assert!(log.contains("8 molecules H2O") && log.contains("2 Monte Carlo steps each"), "{log}");
         let (before, after) = (bench.dump("before"), bench.dump("after"));
         for (old, new) in before.chunks(3).zip(after.chunks(3)) {
             for k in 2..5 {

@@ -113,6 +113,34 @@ fn ranks_that_read_different_files_are_told() {
     assert!(launch("water.safetensors").0);
 }
 
+// The plug-in is the same with both builds of the library: built anew once.
+#[cfg(feature = "train")]
+#[test]
+fn a_plugin_of_another_mpi_is_refused() {
+    use std::path::Path;
+    let Some(mut bench) = bench_with(1, 20.0, 0.0) else { return };
+    // The header of this MPI under the name of another one. It stays where it is, so that the build is made once.
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("another-mpi");
+    std::fs::create_dir_all(&folder).unwrap();
+    let header = format!(
+        "#include \"{}\"\n#undef MPICH_NAME\n#undef MPICH_NUMVERSION\n#define OMPI_MAJOR_VERSION 4\n",
+        venv().join("include/mpi.h").display()
+    );
+    let prototypes = std::fs::read_to_string(venv().join("include/mpi_proto.h")).unwrap();
+    for (name, text) in [("mpi.h", header), ("mpi_proto.h", prototypes)] {
+        if std::fs::read_to_string(folder.join(name)).ok().as_ref() != Some(&text) {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+    }
+    bench.plugin = lammps_bench::built("lammps-plugin-another-mpi", &folder).unwrap();
+    for ranks in [1, 2] {
+        let (success, log) =
+            bench.run(ranks, &water_input("boltzdrift seed water.safetensors group all seed 1"), &[]);
+        let words = "was built with the mpi.h of Open MPI, this LAMMPS with that of MPICH";
+        assert!(!success && log.contains("ERROR") && log.contains(words), "{log}");
+    }
+}
+
 #[test]
 fn valgrind_finds_nothing_of_ours() {
     if Command::new("valgrind").arg("--version").output().is_err() {

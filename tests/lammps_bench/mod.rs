@@ -40,34 +40,34 @@ pub fn lammps() -> Option<PathBuf> {
 /// Builds the plug-in once for all tests, and says why where it cannot.
 fn plugin() -> Option<PathBuf> {
     static BUILT: OnceLock<Option<PathBuf>> = OnceLock::new();
-    BUILT
-        .get_or_init(|| {
-            let Some(host) = lammps() else {
-                eprintln!("skipped: no LAMMPS in .venv (make setup installs it)");
-                return None;
-            };
-            let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-            let features = if cfg!(feature = "train") { "full" } else { "sampler" };
-            let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("lammps-plugin-{features}"));
-            let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
-            let configured = Command::new("cmake")
-                .arg("-S")
-                .arg(root.join("cpp/lammps"))
-                .arg("-B")
-                .arg(&build)
-                .arg(define("LAMMPS_DIR", &host))
-                .arg(define("MPI_INCLUDE", &venv().join("include")))
-                .arg(define("BOLTZDRIFT_DIR", root))
-                .arg(define("BOLTZDRIFT_LIBRARY", &super::command::library().join("libboltzdrift.so")))
-                .output()
-                .unwrap();
-            assert!(configured.status.success(), "{}", String::from_utf8_lossy(&configured.stderr));
-            let made =
-                Command::new("cmake").arg("--build").arg(&build).args(["--parallel", "2"]).output().unwrap();
-            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
-            Some(build.join("boltzdriftplugin.so"))
-        })
-        .clone()
+    BUILT.get_or_init(|| built("lammps-plugin", &venv().join("include"))).clone()
+}
+
+/// The plug-in built in a folder of this name with the mpi.h of a folder; none, and it says so, where there is no LAMMPS.
+pub fn built(name: &str, mpi: &Path) -> Option<PathBuf> {
+    let Some(host) = lammps() else {
+        eprintln!("skipped: no LAMMPS in .venv (make setup installs it)");
+        return None;
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let features = if cfg!(feature = "train") { "full" } else { "sampler" };
+    let build = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{features}"));
+    let define = |name: &str, path: &Path| format!("-D{name}={}", path.display());
+    let configured = Command::new("cmake")
+        .arg("-S")
+        .arg(root.join("cpp/lammps"))
+        .arg("-B")
+        .arg(&build)
+        .arg(define("LAMMPS_DIR", &host))
+        .arg(define("MPI_INCLUDE", mpi))
+        .arg(define("BOLTZDRIFT_DIR", root))
+        .arg(define("BOLTZDRIFT_LIBRARY", &super::command::library().join("libboltzdrift.so")))
+        .output()
+        .unwrap();
+    assert!(configured.status.success(), "{}", String::from_utf8_lossy(&configured.stderr));
+    let made = Command::new("cmake").arg("--build").arg(&build).args(["--parallel", "2"]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stdout));
+    Some(build.join("boltzdriftplugin.so"))
 }
 
 /// The degrees of freedom of a molecule alone, and its integrator.
