@@ -10,6 +10,8 @@ mod fit;
 mod inspect;
 mod label;
 #[cfg(feature = "train")]
+mod page;
+#[cfg(feature = "train")]
 mod paper;
 #[cfg(feature = "train")]
 mod readings;

@@ -12,6 +12,7 @@ use clap::Args;
 
 use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
 use crate::debias::{Debias, Prepared};
+use crate::page;
 use crate::readings;
 use crate::terminal::{interrupted, say, Bar};
 
@@ -59,6 +60,9 @@ pub struct Train {
     /// Steps between checkpoints.
     #[arg(long, default_value_t = 1000, value_name = "N")]
     checkpoint_every: usize,
+    /// Write a page to look at: the figures against the training frames, stages, costs, warnings, in one HTML file.
+    #[arg(long, value_name = "OUT.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     debias: Debias,
     #[command(flatten)]
@@ -81,11 +85,17 @@ impl Train {
         };
         let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
         self.debias.check(settings.temperature, &self.output, &kept)?;
-        for written in [&self.output, &kept] {
+        for written in [Some(&self.output), Some(&kept), self.report.as_ref()].into_iter().flatten() {
             distinct(written, &self.trajectory, "the trajectory itself")?;
             if let Some(config) = &self.config {
                 distinct(written, config, "the file of settings")?;
             }
+        }
+        if let Some(report) = &self.report {
+            distinct(report, &self.output, "the sampler to write")?;
+            distinct(report, &kept, "the checkpoint")?;
+            self.debias.check_report(report)?;
+            check_writable(report)?;
         }
         distinct(&self.output, &kept, "the checkpoint")?;
         if let Some(resumed) = &self.resume {
@@ -101,7 +111,8 @@ impl Train {
             log::warn!("{warning}");
         }
         readings::before_training(&data, settings.temperature, quiet)?;
-        let kelvin = settings.temperature.unwrap_or(f64::NAN);
+        let temperature_asked = settings.temperature;
+        let kelvin = temperature_asked.unwrap_or(f64::NAN);
         let Prepared { data, weights, record } =
             self.debias.prepare(data, kelvin, settings.seed, &self.output, quiet)?;
         let weights = weights.as_deref();
@@ -142,6 +153,9 @@ impl Train {
         if kept.exists() {
             std::fs::remove_file(&kept)
                 .map_err(|error| Error::io(&kept, "cannot remove the finished checkpoint", error))?;
+        }
+        if let Some(report) = &self.report {
+            page::write(report, &trainer, &data, weights, model, temperature_asked)?;
         }
         if !quiet {
             say(&format!(
