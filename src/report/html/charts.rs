@@ -44,8 +44,11 @@ pub(super) fn densities(curves: &Curves, x: &str, y: &str, size: Size) -> Result
         curve.density.iter().zip(&curve.error).map(|(d, e)| d + BAND * e).fold(0.0_f64, f64::max)
     };
     let top = 1.05 * all().map(highest).fold(f64::MIN_POSITIVE, f64::max);
-    let bins = curves.reference.density.len();
-    let width = (curves.stop - curves.start) / bins as f64;
+    // The empty end of an axis says nothing.
+    let used = |curve: &Curve| curve.density.iter().rposition(|&density| density > 0.0).unwrap_or(0);
+    let bins = (all().map(used).fold(0, usize::max) + 2).min(curves.reference.density.len());
+    let width = (curves.stop - curves.start) / curves.reference.density.len() as f64;
+    let stop = curves.start + bins as f64 * width;
     // Steps: a histogram is flat within its bins.
     let steps = |value: &dyn Fn(usize) -> f64| -> Vec<(f64, f64)> {
         let edge = |k: usize| curves.start + k as f64 * width;
@@ -54,9 +57,10 @@ pub(super) fn densities(curves: &Curves, x: &str, y: &str, size: Size) -> Result
     svg(size, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
+            .margin_right(18)
             .x_label_area_size(36)
             .y_label_area_size(48)
-            .build_cartesian_2d(curves.start..curves.stop, 0.0..top)
+            .build_cartesian_2d(curves.start..stop, 0.0..top)
             .map_err(|error| error.to_string())?;
         chart
             .configure_mesh()
@@ -118,6 +122,7 @@ pub(super) fn points(
     svg(WIDE, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
+            .margin_right(18)
             .x_label_area_size(24)
             .y_label_area_size(48)
             .build_cartesian_2d(0.0..count, bottom..range.1 + margin)
@@ -214,6 +219,7 @@ pub(super) fn losses(losses: &[(usize, f64)]) -> Result<String> {
     svg(WIDE, |area| {
         let mut chart = ChartBuilder::on(area)
             .margin(8)
+            .margin_right(18)
             .x_label_area_size(36)
             .y_label_area_size(56)
             .build_cartesian_2d(0.0..last.max(1.0), low - margin..high + margin)

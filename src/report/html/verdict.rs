@@ -50,6 +50,9 @@ const DISTANCES: &str =
                          the dihedrals first.";
 const BONDS: &str = "Widths below 1 are the usual error of the one-step generator: train for more steps, or refine with \
                      the potential (sample --refine 5 --potential ...), which corrects stiff motions in a few steps.";
+const ANGLES: &str =
+    "Train for more steps, or refine with the potential (sample --refine 5 --potential ...); where the \
+                      dihedrals are off too, look at them first.";
 const TORSIONS: &str = "The training frames or this reference may not have visited every conformation: compare both with \
                         a longer run, or train with --debias fit or --debias potential. Refinement of a few steps does \
                         not mend populations.";
@@ -85,7 +88,7 @@ pub(super) fn judge(name: &str, evaluation: &Evaluation) -> Verdict {
     let (value, own) = over(|f| f.pair_tvd_sym, |f| Some(f.pair_tvd));
     variation("each pair of atoms", value, own, DISTANCES);
     let (value, own) = over(|f| f.angle_tvd_sym, |f| f.angle_tvd);
-    variation("bond angles", value, own, BONDS);
+    variation("bond angles", value, own, ANGLES);
     let (value, own) = over(|f| f.dihedral_tvd_sym, |f| f.dihedral_tvd);
     variation("dihedrals of rotatable bonds", value, own, TORSIONS);
     if let (Some(energy), Some(own)) = (&here.energy, &floor.energy) {
