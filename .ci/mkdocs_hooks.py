@@ -1,18 +1,18 @@
-"""Links of the pages into the repository: the site has no such files, so they become names, and dead ones fail."""
+"""Links of the pages into the repository: the site has no such files. They become names; dead ones fail."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from mkdocs.exceptions import PluginError
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\[([^\]]*)\]\(\.\./([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Page, **_: object) -> str:
     """Replaces `[text](../path)` by the text and the path, after a look that the path exists."""
 
     def named(match: re.Match[str]) -> str:
