@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural test check-memory acceptance acceptance-ase lint clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test check-memory acceptance acceptance-ase lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -49,6 +49,9 @@ install: setup ## libraries, headers, CMake package and pkg-config files into PR
 	cmake --build target/cmake
 	cmake --install target/cmake
 
+docs: setup ## the documentation as a site, target/site/index.html; a dead link fails
+	@.venv/bin/mkdocs build --quiet --strict --clean && echo 'target/site/index.html'
+
 test: setup ## every check: lint, Rust tests of both builds, tests with a real LAMMPS
 	@.ci/test.sh
 
@@ -73,6 +76,7 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format -q --check .
 	.venv/bin/mypy --config-file python/pyproject.toml python/boltzdrift
+	.venv/bin/mkdocs build --quiet --strict --clean
 	.venv/bin/shellcheck .ci/run .ci/*.sh .cargo/linker.sh
 
 clean: ## delete what was built; .venv and demo/ stay

@@ -89,13 +89,13 @@ pub struct DihedralFigures {
 
 /// What the figures need to know of the molecule, found once from the whole reference.
 pub(super) struct Molecule {
-    pairs: Vec<(usize, usize)>,
+    pub(super) pairs: Vec<(usize, usize)>,
     types: BTreeMap<String, Vec<usize>>,
-    angles: Vec<[usize; 3]>,
-    dihedrals: Vec<[usize; 4]>,
+    pub(super) angles: Vec<[usize; 3]>,
+    pub(super) dihedrals: Vec<[usize; 4]>,
     pub(super) group: Option<SymmetryGroup>,
-    pair_orbits: Vec<Vec<usize>>,
-    angle_orbits: Vec<Vec<usize>>,
+    pub(super) pair_orbits: Vec<Vec<usize>>,
+    pub(super) angle_orbits: Vec<Vec<usize>>,
 }
 
 impl Molecule {
@@ -126,7 +126,7 @@ impl Molecule {
     }
 
     /// Distances of every pair, a column of N each.
-    fn distances(&self, positions: &ArrayView3<f64>) -> Vec<Vec<f64>> {
+    pub(super) fn distances(&self, positions: &ArrayView3<f64>) -> Vec<Vec<f64>> {
         let frames = positions.dim().0;
         let column = |&(i, j): &(usize, usize)| {
             (0..frames).map(|frame| norm(between(positions, frame, i, j))).collect()
@@ -135,7 +135,7 @@ impl Molecule {
     }
 
     /// Angles in degrees, a column of N each.
-    fn angle_columns(&self, positions: &ArrayView3<f64>) -> Vec<Vec<f64>> {
+    pub(super) fn angle_columns(&self, positions: &ArrayView3<f64>) -> Vec<Vec<f64>> {
         let frames = positions.dim().0;
         let column = |&atoms: &[usize; 3]| {
             (0..frames).map(|frame| angle(positions, frame, atoms).to_degrees()).collect()

@@ -6,6 +6,7 @@
 //! of one trajectory resemble their neighbors in time, and random halves share them: the floor is that of
 //! the frames at hand, not of a second trajectory.
 
+mod distributions;
 mod energy;
 mod figures;
 mod histogram;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use crate::dataset::Dataset;
 use crate::{Error, Result};
 
+pub use distributions::{distributions, Coordinate, Curve, Curves, Distributions, Populations};
 pub use energy::{EnergyFigures, EnergySummary};
 pub use figures::{DihedralFigures, Figures};
 

@@ -1,6 +1,7 @@
-//! What the user reads: tables of figures and the inspection of a data set.
+//! What the user reads: tables of figures, the inspection of a data set, and pages to look at.
 
 mod equilibration;
+pub mod html;
 mod inspection;
 mod inspection_text;
 mod labels;

@@ -7,7 +7,7 @@ use crate::sampler::{Model, Sampler};
 use crate::{Error, Result};
 
 /// Samples drawn for the figures in the sampler's record.
-const FIGURE_SAMPLES: usize = 5000;
+pub const FIGURE_SAMPLES: usize = 5000;
 
 /// The sampler as it stands, and in its record the figures of its samples against the frames it was trained on (drawn
 /// with their weights where they have any).

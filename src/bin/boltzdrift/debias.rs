@@ -169,6 +169,15 @@ impl Debias {
         Ok(())
     }
 
+    /// Refuses a report that would be written over the potential.
+    pub fn check_report(&self, report: &Path) -> Result<()> {
+        let spec = self.potential.as_deref().map(Spec::parse).transpose()?;
+        match spec.as_ref().and_then(Spec::file) {
+            Some(file) => distinct(report, file, "the potential"),
+            None => Ok(()),
+        }
+    }
+
     /// Does what was asked, stage by stage.
     pub fn prepare(
         &self,

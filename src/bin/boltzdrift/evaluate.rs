@@ -1,16 +1,16 @@
 //! `boltzdrift evaluate`: samples against a reference.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::Dataset;
 use boltzdrift::metrics::{self, Ensemble, Options};
 use boltzdrift::potential::Spec;
+use boltzdrift::report::html::{self, Side};
 use boltzdrift::{potential, report, Error, Result};
 use clap::Args;
-use ndarray::Array1;
 
-use crate::args::Reading;
-use crate::terminal::{interrupted, say, Bar};
+use crate::args::{check_writable, distinct, temperature, Reading};
+use crate::terminal::{command, interrupted, say, warnings, Bar};
 
 /// Frames whose energies are computed at a time.
 const BATCH: usize = 512;
@@ -30,6 +30,15 @@ pub struct Evaluate {
     /// Compute the energies of both sides with this potential: gdml:FILE, torchscript:FILE or plugin:LIB.so:options.
     #[arg(long, value_name = "SPEC")]
     potential: Option<String>,
+    /// Write a page to look at: the verdict, distributions and some structures, in one HTML file that loads nothing.
+    #[arg(long, value_name = "OUT.html")]
+    report: Option<PathBuf>,
+    /// The same samples after refinement, to stand beside them in the report.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    refined: Option<PathBuf>,
+    /// Temperature asked for, for example 500K: a line in the report's thermometer.
+    #[arg(long, value_name = "T", requires = "report")]
+    temperature: Option<String>,
     /// Bins of h(r).
     #[arg(long, default_value_t = 200)]
     bins: usize,
@@ -43,29 +52,73 @@ pub struct Evaluate {
 impl Evaluate {
     pub fn run(&self, quiet: bool) -> Result<()> {
         let spec = self.potential.as_deref().map(Spec::parse).transpose()?;
+        let kelvin = self.temperature.as_deref().map(temperature).transpose()?;
+        if let Some(page) = &self.report {
+            let read = [Some(&self.samples), Some(&self.reference), self.refined.as_ref()];
+            for file in read.into_iter().flatten().map(PathBuf::as_path) {
+                distinct(page, file, "a file that is read")?;
+            }
+            if let Some(file) = spec.as_ref().and_then(Spec::file) {
+                distinct(page, file, "the potential")?;
+            }
+            check_writable(page)?;
+        }
         let mut samples = self.reading.read(&self.samples, false, quiet)?;
         let mut reference = self.reading.read(&self.reference, false, quiet)?;
-        for warning in samples.source.warnings.iter().chain(&reference.source.warnings) {
-            log::warn!("{warning}");
+        let mut refined = match &self.refined {
+            Some(file) => Some(self.reading.read(file, false, quiet)?),
+            None => None,
+        };
+        for data in [Some(&samples), Some(&reference), refined.as_ref()].into_iter().flatten() {
+            data.source.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         }
         if let Some(spec) = spec {
             let mut field = spec.open()?;
-            for data in [&mut samples, &mut reference] {
-                data.energies = Some(energies(field.as_mut(), data, quiet)?);
+            for data in [Some(&mut samples), Some(&mut reference), refined.as_mut()].into_iter().flatten() {
+                label(field.as_mut(), data, quiet)?;
             }
         }
         let options = Options { bins: self.bins, top: self.top, ..Options::default() };
         let evaluation = metrics::evaluate(&Ensemble::from(&samples), &Ensemble::from(&reference), &options)?;
+        if let Some(path) = &self.report {
+            let mut sides = vec![Side { name: "samples", data: &samples }];
+            sides.extend(refined.as_ref().map(|data| Side { name: "refined", data }));
+            write_page(path, sides, &reference, options, kelvin)?;
+        }
         if self.json {
             let text = serde_json::to_string_pretty(&evaluation)
                 .map_err(|error| Error::Numeric(error.to_string()))?;
             return say(&text);
         }
-        say(&report::evaluation_table(&evaluation))
+        say(&report::evaluation_table(&evaluation))?;
+        match &self.report {
+            Some(path) => say(&format!("\nthe same to look at: {}", path.display())),
+            None => Ok(()),
+        }
     }
 }
 
-fn energies(field: &mut dyn potential::Potential, data: &Dataset, quiet: bool) -> Result<Array1<f64>> {
+fn write_page(
+    path: &Path,
+    sides: Vec<Side>,
+    reference: &Dataset,
+    options: Options,
+    temperature: Option<f64>,
+) -> Result<()> {
+    let page = html::page(&html::Input {
+        sides,
+        reference: Side { name: "reference", data: reference },
+        options,
+        temperature,
+        training: None,
+        warnings: warnings(),
+        command: command(),
+    })?;
+    page.save(path)
+}
+
+/// Energies and forces of every frame, instead of those it has.
+fn label(field: &mut dyn potential::Potential, data: &mut Dataset, quiet: bool) -> Result<()> {
     let frames = data.len() as u64;
     let bar = Bar::new(quiet, "energies", "frames");
     let progress = &mut |done: usize| {
@@ -76,7 +129,7 @@ fn energies(field: &mut dyn potential::Potential, data: &Dataset, quiet: bool) -
         Ok(())
     };
     let found = potential::evaluate_all(field, &data.species, data.positions.view(), BATCH, progress);
-    let (energies, _) = found.map_err(|error| match error {
+    let (energies, forces) = found.map_err(|error| match error {
         // As the file numbers it, and which file.
         Error::Potential { name, frame, status, message } => Error::Potential {
             name,
@@ -86,5 +139,6 @@ fn energies(field: &mut dyn potential::Potential, data: &Dataset, quiet: bool) -
         },
         other => other,
     })?;
-    Ok(energies)
+    (data.energies, data.forces) = (Some(energies), Some(forces));
+    Ok(())
 }

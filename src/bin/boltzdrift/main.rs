@@ -12,6 +12,8 @@ mod label;
 #[cfg(feature = "train")]
 mod labels;
 #[cfg(feature = "train")]
+mod page;
+#[cfg(feature = "train")]
 mod paper;
 #[cfg(feature = "train")]
 mod readings;

@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
 
 use boltzdrift::{Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,18 +11,48 @@ const MOST_THREADS: usize = 1024;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// Every warning of this run, for its report.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
 /// Installs the program's logger on stderr; the library itself never does.
 pub fn start_log(verbose: u8, quiet: bool) {
     let level = match (quiet, verbose) {
-        (true, _) => log::LevelFilter::Error,
-        (_, 0) => log::LevelFilter::Warn,
+        (true, _) | (_, 0) => log::LevelFilter::Warn,
         (_, 1) => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };
     env_logger::Builder::new()
         .filter_module("boltzdrift", level)
-        .format(|out, record| writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args()))
+        .format(move |out, record| {
+            if record.level() == log::Level::Warn {
+                if let Ok(mut warnings) = WARNINGS.lock() {
+                    warnings.push(record.args().to_string());
+                }
+                if quiet {
+                    return Ok(());
+                }
+            }
+            writeln!(out, "{}: {}", record.level().as_str().to_lowercase(), record.args())
+        })
         .init();
+}
+
+/// What this run has warned of so far, also where `--quiet` did not show it.
+pub fn warnings() -> Vec<String> {
+    WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default()
+}
+
+/// The command line as it was given.
+pub fn command() -> String {
+    let words = std::env::args_os().skip(1).map(|word| {
+        let word = word.to_string_lossy().into_owned();
+        if word.is_empty() || word.contains(char::is_whitespace) {
+            format!("'{word}'")
+        } else {
+            word
+        }
+    });
+    std::iter::once("boltzdrift".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Sizes the thread pool of this process.

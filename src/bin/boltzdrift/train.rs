@@ -13,7 +13,7 @@ use clap::Args;
 use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
 use crate::debias::{Debias, Prepared};
 use crate::terminal::{interrupted, say, Bar};
-use crate::{labels, readings};
+use crate::{labels, page, readings};
 
 /// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
 #[derive(Args)]
@@ -63,6 +63,9 @@ pub struct Train {
     /// where absent, for trajectories where they take longer than a moment. 'off' keeps none.
     #[arg(long, value_name = "FOLDER")]
     feature_cache: Option<PathBuf>,
+    /// Write a page to look at: the figures against the training frames, stages, costs, warnings, in one HTML file.
+    #[arg(long, value_name = "OUT.html")]
+    report: Option<PathBuf>,
     #[command(flatten)]
     debias: Debias,
     #[command(flatten)]
@@ -93,11 +96,18 @@ impl Train {
         }
         let labels = self.debias.labels()?.map(|(spec, skip)| (spec, skip, labels::beside(&self.output)));
         let beside_output = labels.as_ref().map(|(.., path)| path);
-        for written in [&self.output, &kept].into_iter().chain(beside_output) {
+        let written = [Some(&self.output), Some(&kept), self.report.as_ref(), beside_output];
+        for written in written.into_iter().flatten() {
             distinct(written, &self.trajectory, "the trajectory itself")?;
             if let Some(config) = &self.config {
                 distinct(written, config, "the file of settings")?;
             }
+        }
+        if let Some(report) = &self.report {
+            distinct(report, &self.output, "the sampler to write")?;
+            distinct(report, &kept, "the checkpoint")?;
+            self.debias.check_report(report)?;
+            check_writable(report)?;
         }
         distinct(&self.output, &kept, "the checkpoint")?;
         if let Some(resumed) = &self.resume {
@@ -118,7 +128,8 @@ impl Train {
             (data, labelled) = (own, Some(record));
         }
         readings::before_training(&data, settings.temperature, quiet)?;
-        let kelvin = settings.temperature.unwrap_or(f64::NAN);
+        let temperature_asked = settings.temperature;
+        let kelvin = temperature_asked.unwrap_or(f64::NAN);
         let Prepared { mut data, weights, record } =
             self.debias.prepare(data, kelvin, settings.seed, &self.output, quiet)?;
         data.source.keep = match self.feature_cache.as_deref() {
@@ -167,6 +178,9 @@ impl Train {
         remove(&kept, "cannot remove the finished checkpoint")?;
         if let Some((.., path)) = &labels {
             remove(path, "cannot remove the labels of the finished training")?;
+        }
+        if let Some(report) = &self.report {
+            page::write(report, &trainer, &data, weights, model, temperature_asked)?;
         }
         if !quiet {
             say(&format!(
