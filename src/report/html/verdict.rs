@@ -112,7 +112,7 @@ pub(super) fn judge(name: &str, evaluation: &Evaluation) -> Verdict {
         );
         findings.push(finding(by(share, ENERGY), text, ENERGIES));
     }
-    findings.sort_by(|a, b| b.grade.cmp(&a.grade));
+    findings.sort_by_key(|one| std::cmp::Reverse(one.grade));
     let grade = findings.iter().map(|one| one.grade).max().unwrap_or(Grade::Off);
     let off = findings.iter().filter(|one| one.grade == grade).count();
     let headline = match grade {
