@@ -33,7 +33,7 @@ pub fn labelled(
     let labeling = Labeling::new(data, potential.as_mut(), kept, settings)?;
     let labelled = label::finish(labeling, kept, quiet)?;
     if let Some(left_out) = labelled.left_out() {
-        log::warn!("{}: {left_out}", data.source.path.display());
+        log::warn!("{}: {left_out}", data.source.name());
     }
     let own = labelled.dataset()?;
     if !quiet {
