@@ -206,11 +206,12 @@ fn in_chromium(folder: &Path, page: &str) {
     let text = std::fs::read_to_string(folder.join(page)).unwrap();
     // What the page measures of itself goes into its title, which --dump-dom prints.
     let probe = "<script>window.onerror = function () { document.documentElement.dataset.failed = 'yes'; };\
-                 window.addEventListener('load', function () { setTimeout(function () {\
+                 window.addEventListener('load', function () { let most = 0; setInterval(function () {\
                  const c = document.getElementById('molecules'); let drawn = 0;\
                  for (const x of c.getContext('2d').getImageData(0, 0, c.width, c.height).data) { if (x) { drawn += 1; } }\
-                 document.documentElement.dataset.seen = [document.documentElement.scrollWidth, window.innerWidth, drawn].join(' ');\
-                 }, 300); });</script></head>";
+                 most = Math.max(most, drawn);\
+                 document.documentElement.dataset.seen = [document.documentElement.scrollWidth, window.innerWidth, most].join(' ');\
+                 }, 100); });</script></head>";
     std::fs::write(folder.join("probed.html"), text.replacen("</head>", probe, 1)).unwrap();
     for width in [500, 1200] {
         let out = Command::new(chromium)

@@ -54,7 +54,7 @@ pub(super) fn energy_spread(energies: &Array1<f64>, vibrations: usize) -> Option
         return None;
     }
     let mean = energies.sum() / energies.len() as f64;
-    let squares: Vec<f64> = energies.iter().map(|energy| (energy - mean).powi(2)).collect();
+    let squares = energies.mapv(|energy| (energy - mean).powi(2)).to_vec();
     let Correlated { mean: variance, error, correlation } = standard_error(&squares);
     let kelvin = variance.sqrt() / BOLTZMANN / (0.5 * vibrations as f64).sqrt();
     if !(kelvin > 0.0 && kelvin.is_finite()) {
