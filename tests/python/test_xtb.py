@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+pytest.importorskip("ase")
+pytest.importorskip("tblite.ase")
+
 from ase import Atoms, units
 from boltzdrift import Dataset
 from boltzdrift.ase import CalculatorPotential
 from conftest import SPECIES, shaken
-
-tblite = pytest.importorskip("tblite.ase")
+from tblite.ase import TBLite
 
 KCAL = units.kcal / units.mol
 
 
 def _calculator() -> object:
-    return tblite.TBLite(method="GFN2-xTB", accuracy=0.01, verbosity=0)
+    return TBLite(method="GFN2-xTB", accuracy=0.01, verbosity=0)
 
 
 def test_labels_are_ases_own() -> None:
