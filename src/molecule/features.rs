@@ -63,49 +63,78 @@ pub fn feature_forces(
     projection: Projection,
 ) -> crate::Result<Array2<f64>> {
     use super::gram::Gram;
+    use super::gram_batch::{GramBatch, LANES};
+    use rayon::prelude::*;
 
-    per_frame(positions, "feature forces", |frame, row| {
-        let gram = Gram::new(positions.index_axis(ndarray::Axis(0), frame));
-        let f = forces.index_axis(ndarray::Axis(0), frame).iter().copied().collect();
-        match projection {
-            Projection::Naive => {
-                gram.carry(&f, row);
-                Some(())
-            }
-            Projection::Exact => gram.carry_solution(&f, row),
+    let mut out = feature_rows(positions);
+    let mut good = vec![false; out.nrows()];
+    let (x, f) = (positions.as_standard_layout(), forces.as_standard_layout());
+    if let (Projection::Exact, Some(x), Some(f), Some(rows)) =
+        (projection, x.as_slice(), f.as_slice(), out.as_slice_mut().filter(|rows| !rows.is_empty()))
+    {
+        let (atoms, columns) = (positions.dim().1, rows.len() / good.len());
+        let size = 3 * atoms;
+        rows.par_chunks_mut(TASK * columns)
+            .zip(good.par_chunks_mut(TASK))
+            .zip(x.par_chunks(TASK * size).zip(f.par_chunks(TASK * size)))
+            .for_each(|((rows, good), (x, f))| {
+                let mut batch = GramBatch::new(atoms);
+                let parts = x.chunks(LANES * size).zip(f.chunks(LANES * size));
+                let outs = rows.chunks_mut(LANES * columns).zip(good.chunks_mut(LANES));
+                for ((rows, good), (x, f)) in outs.zip(parts) {
+                    good.copy_from_slice(&batch.solve(x, f, rows)[..good.len()]);
+                }
+            });
+    }
+    per_frame(out, "feature forces", |frame, row| {
+        if good[frame] {
+            return Some(());
         }
+        let gram = Gram::new(positions.index_axis(ndarray::Axis(0), frame));
+        let f: ndarray::Array1<f64> = forces.index_axis(ndarray::Axis(0), frame).iter().copied().collect();
+        gram.carry(&if projection == Projection::Naive { f } else { gram.pseudo_inverse()?.dot(&f) }, row);
+        Some(())
     })
 }
 
-/// One row of features for every frame, in parallel; `work` gives `None` where LAPACK fails.
+/// Frames of one task of the pool.
+#[cfg(feature = "train")]
+const TASK: usize = 64;
+
+/// A row of zeros for the pairs of each frame, (N, P).
+#[cfg(feature = "train")]
+pub(super) fn feature_rows(positions: ArrayView3<f64>) -> Array2<f64> {
+    let (frames, atoms, _) = positions.dim();
+    Array2::zeros((frames, atoms * atoms.saturating_sub(1) / 2))
+}
+
+/// Finishes the rows of all frames (N, P), in parallel; `work` gives `None` where LAPACK fails.
 ///
 /// # Errors
 /// [`Error::Numeric`](crate::Error::Numeric) naming the first frame whose row is not finite.
 #[cfg(feature = "train")]
 pub(super) fn per_frame(
-    positions: ArrayView3<f64>,
+    mut rows: Array2<f64>,
     what: &str,
     work: impl Fn(usize, &mut [f64]) -> Option<()> + Sync,
 ) -> crate::Result<Array2<f64>> {
     use rayon::prelude::*;
 
-    let (frames, atoms, _) = positions.dim();
-    let columns = atoms * atoms.saturating_sub(1) / 2;
-    let mut out = vec![0.0; frames * columns];
-    let failed = out
-        .par_chunks_mut(columns.max(1))
+    let done = |frame: usize, row: Option<&mut [f64]>| {
+        row.is_some_and(|row| work(frame, row).is_some() && row.iter().all(|x| x.is_finite()))
+    };
+    let failed = rows
+        .outer_iter_mut()
+        .into_par_iter()
         .enumerate()
-        .filter_map(|(frame, row)| {
-            let done = work(frame, row).is_some() && row.iter().all(|x| x.is_finite());
-            (!done).then_some(frame)
-        })
+        .filter_map(|(frame, mut row)| (!done(frame, row.as_slice_mut())).then_some(frame))
         .min();
     if let Some(frame) = failed {
         return Err(crate::Error::Numeric(format!(
             "{what} of frame {frame} are not finite: two atoms coincide or a force is not finite there"
         )));
     }
-    Array2::from_shape_vec((frames, columns), out).map_err(|error| crate::Error::Numeric(error.to_string()))
+    Ok(rows)
 }
 
 #[cfg(all(test, feature = "train"))]
@@ -174,6 +203,37 @@ mod tests {
             let g = feature_forces(x.insert_axis(Axis(0)).view(), forces.view(), Projection::Exact).unwrap();
             let error = (&j.t().dot(&g.row(0)) - &f).iter().map(|e| e * e).sum::<f64>().sqrt();
             assert!(error < 1e-7 * f.dot(&f).sqrt(), "{flat}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_frame_does_not_feel_its_neighbors() {
+        // Among general frames a linear one and one that is nearly so, which need eigenvalues.
+        let spread = |frame: usize| match frame {
+            5 => 0.0,
+            9 => 1e-4,
+            _ => 1.0,
+        };
+        let x = Array3::from_shape_fn((11, 4, 3), |(frame, atom, c)| {
+            let k = (frame * 12 + atom * 3 + c) as f64;
+            atom as f64 * [0.3, 1.1, -0.4][c] + (1.7 * k).sin() * spread(frame)
+        });
+        let f =
+            Array3::from_shape_fn((11, 4, 3), |(frame, atom, c)| ((frame + 7 * atom + 3 * c) as f64).cos());
+        let all = feature_forces(x.view(), f.view(), Projection::Exact).unwrap();
+        for start in 0..11 {
+            let part = |a: &Array3<f64>| a.slice(ndarray::s![start.., .., ..]).to_owned();
+            let g = feature_forces(part(&x).view(), part(&f).view(), Projection::Exact).unwrap();
+            assert_eq!(g, all.slice(ndarray::s![start.., ..]), "from frame {start} on");
+        }
+        for frame in 0..11 {
+            let gram = super::super::gram::Gram::new(x.index_axis(Axis(0), frame));
+            let mut wanted = vec![0.0; 6];
+            let f: ndarray::Array1<f64> = f.index_axis(Axis(0), frame).iter().copied().collect();
+            gram.carry(&gram.pseudo_inverse().unwrap().dot(&f), &mut wanted);
+            for (a, b) in all.row(frame).iter().zip(&wanted) {
+                assert!((a - b).abs() < 1e-7 * (1.0 + b.abs()), "frame {frame}: {a} {b}");
+            }
         }
     }
 

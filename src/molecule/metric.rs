@@ -9,7 +9,7 @@
 use ndarray::{Array1, Array2, ArrayView2, ArrayView3, Axis};
 use serde::{Deserialize, Serialize};
 
-use super::features::per_frame;
+use super::features::{feature_rows, per_frame};
 use super::gram::Gram;
 use super::jacobi::symmetric;
 use crate::Result;
@@ -36,7 +36,7 @@ pub enum Metric {
 /// # Errors
 /// [`Error::Numeric`](crate::Error::Numeric) naming the frame where two atoms coincide or LAPACK fails.
 pub fn metric_score(positions: ArrayView3<f64>, metric: Metric) -> Result<Array2<f64>> {
-    per_frame(positions, "metric terms", |index, row| {
+    per_frame(feature_rows(positions), "metric terms", |index, row| {
         let frame = positions.index_axis(Axis(0), index);
         let gram = Gram::new(frame);
         let inverse = gram.pseudo_inverse()?;

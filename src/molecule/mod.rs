@@ -10,6 +10,8 @@ pub mod features;
 pub mod force_check;
 #[cfg(feature = "train")]
 mod gram;
+#[cfg(feature = "train")]
+mod gram_batch;
 pub(crate) mod jacobi;
 pub mod kinetic;
 mod least_squares;

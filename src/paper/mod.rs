@@ -5,16 +5,19 @@ pub mod relabel;
 pub mod rows;
 mod run;
 
-use ndarray::Array3;
+use std::path::Path;
+
+use ndarray::{Array3, Axis};
 use serde::{Deserialize, Serialize};
 
 pub use rows::{rows, Kind, Published, Row};
 pub use run::{run, Experiment};
 
 use crate::dataset::Dataset;
+use crate::files::write_atomically;
 use crate::metrics::{self, Ensemble, Figures};
 use crate::train::{FieldFigures, Settings};
-use crate::Result;
+use crate::{Error, Result};
 
 /// What is kept of one row and seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +83,10 @@ pub struct Columns {
     pub stability: f64,
     /// Mean over bonds and samples of the deviation from the bond's mean in the reference, angstrom.
     pub bond_mae: f64,
+    /// Deviation of the bonds' means from those in the reference, mean over bonds, angstrom. Absent from results kept before
+    /// it was a column.
+    #[serde(default)]
+    pub bond_mae_mean: Option<f64>,
     /// Share of samples with every bond within 0.5 angstrom of its mean.
     pub bond_stability: f64,
     /// Width of the bonds over their width in the reference.
@@ -115,6 +122,7 @@ impl Columns {
                 w2: figures.w2,
                 stability: figures.stability,
                 bond_mae: figures.bond_mae_sample.unwrap_or(none),
+                bond_mae_mean: figures.bond_mae_mean,
                 bond_stability: figures.bond_stability.unwrap_or(none),
                 bond_sigma: figures.bond_sigma.unwrap_or(none),
                 pair_tvd: figures.pair_tvd,
@@ -123,5 +131,41 @@ impl Columns {
             },
             found.floor,
         ))
+    }
+}
+
+/// What the frames themselves reach, below which no row can be asked to get.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Frames {
+    /// The training frames against the reference.
+    pub training_frames: Columns,
+    /// One half of the reference, every other frame, against the other.
+    pub reference_halves: Columns,
+}
+
+impl Frames {
+    /// Of training frames and reference.
+    ///
+    /// # Errors
+    /// As [`Columns::of`].
+    pub fn of(data: &Dataset, reference: &Dataset) -> Result<Self> {
+        let (even, odd): (Vec<usize>, Vec<usize>) = (0..reference.len()).partition(|frame| frame % 2 == 0);
+        Ok(Frames {
+            training_frames: Columns::of(&data.positions, reference)?.0,
+            reference_halves: Columns::of(
+                &reference.positions.select(Axis(0), &even),
+                &reference.subset(&odd)?,
+            )?
+            .0,
+        })
+    }
+
+    /// Keeps them as `frames.json` beside the rows.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the file cannot be written.
+    pub fn keep(&self, folder: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| Error::Numeric(error.to_string()))?;
+        write_atomically(&folder.join("frames.json"), text.as_bytes())
     }
 }

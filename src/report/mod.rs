@@ -17,7 +17,7 @@ pub use crate::molecule::force_check::ForceCheck;
 pub use equilibration::equilibration_table;
 pub use inspection::{inspect, Inspection, SymmetrySummary};
 #[cfg(feature = "train")]
-pub use paper::paper_table;
+pub use paper::{paper_markdown, paper_table};
 
 /// The figures of an evaluation as a table: figure, samples, the reference's own floor, what it is.
 pub fn evaluation_table(evaluation: &Evaluation) -> String {

@@ -1,11 +1,11 @@
 //! Tables 3 and 4, ours beside the paper's.
 
-use comfy_table::CellAlignment;
+use comfy_table::{presets, CellAlignment, Table};
 
 use super::plain_table;
-use crate::paper::{Columns, Outcome, Published, Row};
+use crate::paper::{Columns, Frames, Outcome, Published, Row};
 
-const HEADER: [&str; 13] = [
+const HEADER: [&str; 14] = [
     "row",
     "seeds",
     "TVD",
@@ -15,6 +15,7 @@ const HEADER: [&str; 13] = [
     "stability",
     "paper",
     "bond MAE",
+    "of means",
     "paper",
     "bond stab.",
     "paper",
@@ -22,10 +23,20 @@ const HEADER: [&str; 13] = [
 ];
 
 /// The rows with mean and standard deviation over their seeds, the paper's figures beside them, and below them the
-/// training frames and two halves of the reference.
-pub fn paper_table(rows: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Columns) -> String {
+/// training frames and two halves of the reference; then what does not fit the table.
+pub fn paper_table(rows: &[(Row, Vec<Outcome>)], frames: &Frames) -> String {
+    let notes: Vec<String> =
+        rows.iter().filter(|(_, outcomes)| !outcomes.is_empty()).map(|(row, of)| note(row, of)).collect();
+    format!("{}\n\n{}", table(rows, frames).trim_fmt(), notes.join("\n"))
+}
+
+/// The same table in Markdown.
+pub fn paper_markdown(rows: &[(Row, Vec<Outcome>)], frames: &Frames) -> String {
+    table(rows, frames).load_preset(presets::ASCII_MARKDOWN).trim_fmt()
+}
+
+fn table(rows: &[(Row, Vec<Outcome>)], frames: &Frames) -> Table {
     let mut table = plain_table(&HEADER);
-    let mut notes = Vec::new();
     for (row, outcomes) in rows {
         if outcomes.is_empty() {
             continue;
@@ -46,14 +57,16 @@ pub fn paper_table(rows: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Colum
             of(&|c| c.stability),
             theirs(&|p| p.stability),
             of(&|c| c.bond_mae),
+            of(&|c| c.bond_mae_mean.unwrap_or(f64::NAN)),
             theirs(&|p| p.bond_mae),
             of(&|c| c.bond_stability),
             theirs(&|p| p.bond_stability),
             of(&|c| c.bond_sigma),
         ]);
-        notes.push(note(row, outcomes));
     }
-    for (name, c) in [("training frames", frames), ("halves of the reference", floor)] {
+    let own =
+        [("training frames", &frames.training_frames), ("halves of the reference", &frames.reference_halves)];
+    for (name, c) in own {
         let cell = |value: f64| short(value);
         let empty = String::new;
         table.add_row([
@@ -66,6 +79,7 @@ pub fn paper_table(rows: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Colum
             cell(c.stability),
             empty(),
             cell(c.bond_mae),
+            cell(c.bond_mae_mean.unwrap_or(f64::NAN)),
             empty(),
             cell(c.bond_stability),
             empty(),
@@ -77,7 +91,7 @@ pub fn paper_table(rows: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Colum
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    format!("{}\n\n{}", table.trim_fmt(), notes.join("\n"))
+    table
 }
 
 /// What does not fit the table: costs, bandwidths, the relabeled figures, the per-pair variation.
@@ -103,12 +117,17 @@ fn note(row: &Row, outcomes: &[Outcome]) -> String {
     )
 }
 
+/// Nothing for a figure that is not there.
 fn short(value: f64) -> String {
+    if value.is_nan() {
+        return String::new();
+    }
     format!("{value:.3}")
 }
 
 /// Mean, and standard deviation where there are several.
 fn spread(values: &[f64]) -> String {
+    let values: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     if values.len() < 2 {
@@ -126,5 +145,8 @@ mod tests {
     fn mean_and_deviation_by_hand() {
         assert_eq!(spread(&[0.1, 0.2, 0.3]), "0.200 +- 0.100");
         assert_eq!(spread(&[0.1234]), "0.123");
+        // A seed without the figure does not spoil the others'.
+        assert_eq!(spread(&[0.2, f64::NAN]), "0.200");
+        assert_eq!(spread(&[f64::NAN]), "");
     }
 }

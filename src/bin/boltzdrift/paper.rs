@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use boltzdrift::dataset::Dataset;
+use boltzdrift::molecule::feature_cost::FeatureCost;
 use boltzdrift::molecule::features::{feature_forces, Projection};
-use boltzdrift::paper::{self, rows, Columns, Experiment, Kind, Outcome, Row};
-use boltzdrift::report::paper_table;
+use boltzdrift::paper::{self, rows, Experiment, Frames, Kind, Outcome, Row};
+use boltzdrift::report::{paper_markdown, paper_table};
 use boltzdrift::train::{device, Continue};
 use boltzdrift::units::BOLTZMANN;
 use boltzdrift::{Error, Result};
 use clap::Args;
-use ndarray::Axis;
 
 use crate::args::{temperature, Reading};
 use crate::terminal::{interrupted, say, Bar};
@@ -50,6 +50,9 @@ pub struct Paper {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+    /// Print the table as Markdown.
+    #[arg(long, conflicts_with = "json")]
+    markdown: bool,
     /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -71,8 +74,9 @@ impl Paper {
             .map_err(|error| Error::io(&self.output, "cannot make this folder", error))?;
         let data = self.reading.read(&self.trajectory, true, quiet)?;
         let reference = self.reading.read(&self.reference, false, quiet)?;
-        let (frames, floor) = own_figures(&data, &reference)?;
-        if !quiet && !self.json {
+        let frames = Frames::of(&data, &reference)?;
+        frames.keep(&self.output)?;
+        if !quiet && !self.json && !self.markdown {
             say(&format!(
                 "{}: {} frames of {} atoms, against {} of {}, on {said}\n{}",
                 self.trajectory.display(),
@@ -99,7 +103,7 @@ impl Paper {
             let mut outcomes = Vec::new();
             for &seed in &self.seeds {
                 let outcome = one(&experiment, &row, seed, quiet)?;
-                if !quiet && !self.json {
+                if !quiet && !self.json && !self.markdown {
                     let figures = &outcome.figures;
                     say(&format!(
                         "{} seed {seed}: TVD {:.3}, W2 {:.3}, bond stability {:.3}",
@@ -111,9 +115,12 @@ impl Paper {
             done.push((row, outcomes));
         }
         if self.json {
-            return say(&json(&done, &frames, &floor)?);
+            return say(&json(&done, &frames)?);
         }
-        say(&format!("\n{}", paper_table(&done, &frames, &floor)))
+        if self.markdown {
+            return say(&paper_markdown(&done, &frames));
+        }
+        say(&format!("\n{}", paper_table(&done, &frames)))
     }
 
     /// The rows asked for; `None` where they were only to be listed.
@@ -162,28 +169,22 @@ fn one(experiment: &Experiment, row: &Row, seed: u64, quiet: bool) -> Result<Out
     Ok(outcome)
 }
 
-/// Figures of the training frames against the reference, and of one half of the reference against the other.
-fn own_figures(data: &Dataset, reference: &Dataset) -> Result<(Columns, Columns)> {
-    let (frames, _) = Columns::of(&data.positions, reference)?;
-    let (even, odd): (Vec<usize>, Vec<usize>) = (0..reference.len()).partition(|frame| frame % 2 == 0);
-    let (floor, _) = Columns::of(&reference.positions.select(Axis(0), &even), &reference.subset(&odd)?)?;
-    Ok((frames, floor))
-}
-
 /// What Algorithm 3 costs here.
 fn precomputation(data: &Dataset) -> Result<String> {
     let Some(forces) = &data.forces else { return Ok(String::new()) };
     let start = Instant::now();
     feature_forces(data.positions.view(), forces.view(), Projection::Exact)?;
     let seconds = start.elapsed().as_secs_f64();
+    let (cost, frames) = (FeatureCost::of(data.atoms()).total(), data.len());
     Ok(format!(
-        "feature forces (Algorithm 3): {:.4} s, {:.1} us a frame",
-        seconds,
-        seconds / data.len() as f64 * 1e6
+        "feature forces (Algorithm 3): {cost} operations a frame, {:.3e} in all, counted as in Table 2; {seconds:.4} s, {:.1} us \
+         a frame",
+        cost as f64 * frames as f64,
+        seconds / frames as f64 * 1e6
     ))
 }
 
-fn json(done: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Columns) -> Result<String> {
+fn json(done: &[(Row, Vec<Outcome>)], frames: &Frames) -> Result<String> {
     let rows: Vec<serde_json::Value> = done
         .iter()
         .map(|(row, outcomes)| {
@@ -203,6 +204,6 @@ fn json(done: &[(Row, Vec<Outcome>)], frames: &Columns, floor: &Columns) -> Resu
             })
         })
         .collect();
-    let all = serde_json::json!({ "rows": rows, "training_frames": frames, "reference_halves": floor });
+    let all = serde_json::json!({ "rows": rows, "training_frames": frames.training_frames, "reference_halves": frames.reference_halves });
     serde_json::to_string_pretty(&all).map_err(|error| Error::Numeric(error.to_string()))
 }
