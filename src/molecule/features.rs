@@ -63,7 +63,8 @@ pub fn feature_forces(
     projection: Projection,
 ) -> crate::Result<Array2<f64>> {
     use super::gram::Gram;
-    use super::gram_batch::{GramBatch, LANES};
+    use super::gram_batch::GramBatch;
+    use super::lanes::LANES;
     use rayon::prelude::*;
 
     let mut out = feature_rows(positions);

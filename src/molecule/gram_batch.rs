@@ -1,15 +1,10 @@
 //! G = J (J^T J)^+ F (Eq. 31, Algorithm 3) of several frames at once, one in each lane of a vector register.
 //!
 //! A frame's matrices are too small for LAPACK, whose calls and threads cost more than the work; side by side, frames need
-//! the same operations in the same order. Nothing of a lane reaches another: what a frame gives does not depend on its
-//! neighbors.
+//! the same operations in the same order. What a frame gives does not depend on its neighbors.
 
 use super::features::pairs;
-
-/// Frames at once.
-pub(super) const LANES: usize = 4;
-/// One number of each frame.
-type Lanes = [f64; LANES];
+use super::lanes::{dot, Lanes, LANES};
 
 /// Pivots below this part of the largest diagonal entry may belong to eigenvalues that are to be cut.
 const SAFE_PIVOT: f64 = 1e-6;
@@ -38,8 +33,7 @@ pub(super) struct GramBatch {
 
 impl GramBatch {
     pub fn new(atoms: usize) -> Self {
-        let (size, pairs) = (3 * atoms, pairs(atoms));
-        let zero = [0.0; LANES];
+        let (size, pairs, zero) = (3 * atoms, pairs(atoms), Lanes::all(0.0));
         GramBatch {
             atoms,
             x: vec![zero; size],
@@ -54,20 +48,19 @@ impl GramBatch {
         }
     }
 
-    /// G of up to [`LANES`] frames, into `rows` (frames, P), from positions and forces (frames, 3n). Tells of each frame
+    /// G of 1 to [`LANES`] frames, into `rows` (frames, P), from positions and forces (frames, 3n). Tells of each frame
     /// whether its row is good: not where more than the rigid displacements is singular, or nearly so.
     pub fn solve(&mut self, positions: &[f64], forces: &[f64], rows: &mut [f64]) -> [bool; LANES] {
         let size = 3 * self.atoms;
-        let frames = positions.len() / size.max(1);
+        let last = (positions.len() / size.max(1)).saturating_sub(1);
         for k in 0..size {
             // Lanes without a frame of their own do the last one's work again.
-            let of = |values: &[f64]| std::array::from_fn(|l| values[l.min(frames - 1) * size + k]);
+            let of = |values: &[f64]| Lanes(std::array::from_fn(|l| values[l.min(last) * size + k]));
             (self.x[k], self.f[k]) = (of(positions), of(forces));
         }
         let good = pulp::Arch::new().dispatch(Solve(self));
-        let columns = self.pairs.len();
-        for (row, l) in rows.chunks_exact_mut(columns.max(1)).zip(0..LANES) {
-            row.iter_mut().zip(&self.g).for_each(|(out, g)| *out = g[l]);
+        for (l, row) in rows.chunks_exact_mut(self.pairs.len().max(1)).enumerate().take(LANES) {
+            row.iter_mut().zip(&self.g).for_each(|(out, g)| *out = g.0[l]);
         }
         good
     }
@@ -76,143 +69,79 @@ impl GramBatch {
     fn solve_inlined(&mut self) -> [bool; LANES] {
         self.unit_vectors();
         self.orthonormal_rotations();
-        self.without_rigid(true);
+        without_rigid(&mut self.f, &self.rotations);
         self.fill();
-        let mut good = self.factorize();
+        let safe = self.factorize();
         self.substitute();
-        self.without_rigid(false);
-        // G = J v, and what J^T G misses of F.
+        without_rigid(&mut self.v, &self.rotations);
         for ((&(i, j), u), g) in self.pairs.iter().zip(&self.units).zip(&mut self.g) {
-            let mut sum = [0.0; LANES];
-            for c in 0..3 {
-                let (vi, vj) = (self.v[3 * i + c], self.v[3 * j + c]);
-                for l in 0..LANES {
-                    sum[l] = u[c][l].mul_add(vi[l] - vj[l], sum[l]);
-                }
+            *g = Lanes::all(0.0);
+            for (c, &u) in u.iter().enumerate() {
+                *g = g.plus(u, self.v[3 * i + c] - self.v[3 * j + c]);
             }
-            *g = sum;
         }
+        // What J^T G misses of F.
         self.v.copy_from_slice(&self.f);
-        for ((&(i, j), u), g) in self.pairs.iter().zip(&self.units).zip(&self.g) {
-            for c in 0..3 {
-                for l in 0..LANES {
-                    self.v[3 * i + c][l] -= g[l] * u[c][l];
-                    self.v[3 * j + c][l] += g[l] * u[c][l];
-                }
+        for ((&(i, j), u), &g) in self.pairs.iter().zip(&self.units).zip(&self.g) {
+            for (c, &u) in u.iter().enumerate() {
+                self.v[3 * i + c] = self.v[3 * i + c].less(g, u);
+                self.v[3 * j + c] = self.v[3 * j + c].plus(g, u);
             }
         }
-        let (missed, whole) = (dot(&self.v, &self.v), dot(&self.f, &self.f));
-        for l in 0..LANES {
-            // False for a NaN too.
-            good[l] &= missed[l].sqrt() <= SAFE_RESIDUAL * whole[l].sqrt();
-        }
-        good
+        // False for a NaN too.
+        let close = dot(&self.v, &self.v)
+            .with(dot(&self.f, &self.f), |missed, whole| missed.sqrt() <= SAFE_RESIDUAL * whole.sqrt());
+        std::array::from_fn(|l| safe[l] && close[l])
     }
 
     #[inline(always)]
     fn unit_vectors(&mut self) {
         for (&(i, j), u) in self.pairs.iter().zip(&mut self.units) {
-            let mut square = [0.0; LANES];
-            for c in 0..3 {
-                for l in 0..LANES {
-                    u[c][l] = self.x[3 * i + c][l] - self.x[3 * j + c][l];
-                    square[l] = u[c][l].mul_add(u[c][l], square[l]);
-                }
+            let mut square = Lanes::all(0.0);
+            for (c, u) in u.iter_mut().enumerate() {
+                *u = self.x[3 * i + c] - self.x[3 * j + c];
+                square = square.plus(*u, *u);
             }
-            for l in 0..LANES {
-                square[l] = 1.0 / square[l].sqrt();
-            }
-            for c in 0..3 {
-                for l in 0..LANES {
-                    u[c][l] *= square[l];
-                }
-            }
+            let inverse = square.map(|r2| 1.0 / r2.sqrt());
+            *u = u.map(|d| d * inverse);
         }
     }
 
     /// By Gram and Schmidt, twice: once leaves what rounding makes of it.
     #[inline(always)]
     fn orthonormal_rotations(&mut self) {
-        let mut center = [[0.0; LANES]; 3];
+        let mut center = [Lanes::all(0.0); 3];
         for x in self.x.chunks_exact(3) {
             for c in 0..3 {
-                for l in 0..LANES {
-                    center[c][l] += x[c][l] / self.atoms as f64;
-                }
+                center[c] += x[c] * (1.0 / self.atoms as f64);
             }
         }
         for (x, rows) in self.x.chunks_exact(3).zip(self.rotations.chunks_exact_mut(3)) {
-            for c in 0..3 {
-                let (a, b) = ((c + 1) % 3, (c + 2) % 3);
-                rows[c][c] = [0.0; LANES];
-                for l in 0..LANES {
-                    rows[b][c][l] = x[a][l] - center[a][l];
-                    rows[a][c][l] = center[b][l] - x[b][l];
-                }
-            }
+            let [x, y, z] = [x[0] - center[0], x[1] - center[1], x[2] - center[2]];
+            let zero = Lanes::all(0.0);
+            // About x, y and z: the columns.
+            rows[0] = [zero, z, zero - y];
+            rows[1] = [zero - z, zero, x];
+            rows[2] = [y, zero - x, zero];
         }
         for mode in 0..3 {
             let size = self.overlap(mode, mode);
             for _ in 0..2 {
                 for earlier in 0..mode {
                     let along = self.overlap(earlier, mode);
-                    for row in &mut self.rotations {
-                        for l in 0..LANES {
-                            row[mode][l] = (-along[l]).mul_add(row[earlier][l], row[mode][l]);
-                        }
-                    }
+                    self.rotations.iter_mut().for_each(|row| row[mode] = row[mode].less(along, row[earlier]));
                 }
             }
-            let mut scale = self.overlap(mode, mode);
-            for l in 0..LANES {
-                // A rotation that the others make up: that of a linear frame about its axis.
-                scale[l] = if scale[l] > 1e-12 * size[l] { 1.0 / scale[l].sqrt() } else { 0.0 };
-            }
-            for row in &mut self.rotations {
-                for l in 0..LANES {
-                    row[mode][l] *= scale[l];
-                }
-            }
+            // A rotation that the others make up: that of a linear frame about its axis.
+            let inverse = |left: f64, size: f64| if left > 1e-12 * size { 1.0 / left.sqrt() } else { 0.0 };
+            let scale = Lanes(self.overlap(mode, mode).with(size, inverse));
+            self.rotations.iter_mut().for_each(|row| row[mode] = row[mode] * scale);
         }
     }
 
     #[inline(always)]
     fn overlap(&self, p: usize, q: usize) -> Lanes {
-        let mut sum = [0.0; LANES];
-        for row in &self.rotations {
-            for l in 0..LANES {
-                sum[l] = row[p][l].mul_add(row[q][l], sum[l]);
-            }
-        }
-        sum
-    }
-
-    /// Takes translations and rotations out of the forces, or of the solution.
-    #[inline(always)]
-    fn without_rigid(&mut self, of_forces: bool) {
-        let v = if of_forces { &mut self.f } else { &mut self.v };
-        let mut mean = [[0.0; LANES]; 3];
-        let mut along = [[0.0; LANES]; 3];
-        for (k, (v, row)) in v.iter().zip(&self.rotations).enumerate() {
-            for l in 0..LANES {
-                mean[k % 3][l] += v[l] / self.atoms as f64;
-            }
-            for mode in 0..3 {
-                for l in 0..LANES {
-                    along[mode][l] = v[l].mul_add(row[mode][l], along[mode][l]);
-                }
-            }
-        }
-        for (k, (v, row)) in v.iter_mut().zip(&self.rotations).enumerate() {
-            for l in 0..LANES {
-                v[l] -= mean[k % 3][l];
-            }
-            for mode in 0..3 {
-                for l in 0..LANES {
-                    v[l] = (-along[mode][l]).mul_add(row[mode][l], v[l]);
-                }
-            }
-        }
+        self.rotations.iter().fold(Lanes::all(0.0), |sum, row| sum.plus(row[p], row[q]))
     }
 
     /// J^T J from its 3 x 3 blocks, -u u^T off the diagonal and their sums on it, and a lift of its mean eigenvalue along
@@ -223,16 +152,11 @@ impl GramBatch {
         let mut at = 0;
         for (i, own) in self.rotations.iter().enumerate() {
             for (j, (entry, other)) in self.lower[at..=at + i].iter_mut().zip(&self.rotations).enumerate() {
-                let translation = if i % 3 == j % 3 { 1.0 / self.atoms as f64 } else { 0.0 };
-                let mut sum = [translation; LANES];
+                let mut sum = Lanes::all(if i % 3 == j % 3 { 1.0 / self.atoms as f64 } else { 0.0 });
                 for mode in 0..3 {
-                    for l in 0..LANES {
-                        sum[l] = own[mode][l].mul_add(other[mode][l], sum[l]);
-                    }
+                    sum = sum.plus(own[mode], other[mode]);
                 }
-                for l in 0..LANES {
-                    entry[l] = lift * sum[l];
-                }
+                *entry = sum * lift;
             }
             at += i + 1;
         }
@@ -240,49 +164,39 @@ impl GramBatch {
         for (&(i, j), u) in self.pairs.iter().zip(&self.units) {
             // i < j: the block below the diagonal is (j, i).
             for a in 0..3 {
-                let (own, other) = (place(3 * i + a, 3 * i), place(3 * j + a, 3 * j));
-                let between = place(3 * j + a, 3 * i);
                 for b in 0..3 {
-                    for l in 0..LANES {
-                        let block = u[a][l] * u[b][l];
-                        self.lower[between + b][l] -= block;
-                        if b <= a {
-                            self.lower[own + b][l] += block;
-                            self.lower[other + b][l] += block;
-                        }
+                    let block = u[a] * u[b];
+                    self.lower[place(3 * j + a, 3 * i + b)] -= block;
+                    if b <= a {
+                        self.lower[place(3 * i + a, 3 * i + b)] += block;
+                        self.lower[place(3 * j + a, 3 * j + b)] += block;
                     }
                 }
             }
         }
     }
 
-    /// Cholesky, row by row. A lane whose pivot is not safe is marked and goes on with nonsense.
+    /// Cholesky, row by row. Tells of each lane whether its pivots are safe; one that is not goes on with nonsense.
     #[inline(always)]
     fn factorize(&mut self) -> [bool; LANES] {
         let size = 3 * self.atoms;
-        let mut largest = [0.0; LANES];
+        let mut largest = Lanes::all(0.0);
         for i in 0..size {
-            for l in 0..LANES {
-                largest[l] = f64::max(largest[l], self.lower[i * (i + 1) / 2 + i][l]);
-            }
+            largest = Lanes(largest.with(self.lower[i * (i + 1) / 2 + i], f64::max));
         }
+        let least = largest * SAFE_PIVOT;
         let mut good = [true; LANES];
         for i in 0..size {
             let (above, row) = self.lower.split_at_mut(i * (i + 1) / 2);
             for j in 0..i {
                 let (done, rest) = row.split_at_mut(j);
-                let sum = dot(done, &above[j * (j + 1) / 2..][..j]);
-                for l in 0..LANES {
-                    rest[0][l] = (rest[0][l] - sum[l]) * self.inverse[j][l];
-                }
+                rest[0] = (rest[0] - dot(done, &above[j * (j + 1) / 2..][..j])) * self.inverse[j];
             }
-            let sum = dot(&row[..i], &row[..i]);
-            for l in 0..LANES {
-                let pivot = row[i][l] - sum[l];
-                let safe = pivot > SAFE_PIVOT * largest[l];
-                good[l] &= safe;
-                self.inverse[i][l] = if safe { 1.0 / pivot.sqrt() } else { 1.0 };
-            }
+            let pivot = row[i] - dot(&row[..i], &row[..i]);
+            let safe = pivot.with(least, |pivot, least| pivot > least);
+            good = std::array::from_fn(|l| good[l] && safe[l]);
+            self.inverse[i] =
+                Lanes(pivot.with(least, |pivot, least| if pivot > least { 1.0 / pivot.sqrt() } else { 1.0 }));
         }
         good
     }
@@ -293,43 +207,35 @@ impl GramBatch {
         let size = 3 * self.atoms;
         for i in 0..size {
             let sum = dot(&self.v[..i], &self.lower[i * (i + 1) / 2..][..i]);
-            for l in 0..LANES {
-                self.v[i][l] = (self.f[i][l] - sum[l]) * self.inverse[i][l];
-            }
+            self.v[i] = (self.f[i] - sum) * self.inverse[i];
         }
         for i in (0..size).rev() {
             let (rest, own) = self.v.split_at_mut(i);
-            for l in 0..LANES {
-                own[0][l] *= self.inverse[i][l];
-            }
+            own[0] = own[0] * self.inverse[i];
             for (v, a) in rest.iter_mut().zip(&self.lower[i * (i + 1) / 2..][..i]) {
-                for l in 0..LANES {
-                    v[l] = (-a[l]).mul_add(own[0][l], v[l]);
-                }
+                *v = v.less(*a, own[0]);
             }
         }
     }
 }
 
-/// Two sums at once: one alone would wait for each of its additions.
+/// Takes translations and rotations out of v (3n).
 #[inline(always)]
-fn dot(a: &[Lanes], b: &[Lanes]) -> Lanes {
-    let mut sums = [[0.0; LANES]; 2];
-    let (pairs, rest) = a.as_chunks::<2>();
-    let (others, last) = b.as_chunks::<2>();
-    for (a, b) in pairs.iter().zip(others) {
-        for half in 0..2 {
-            for l in 0..LANES {
-                sums[half][l] = a[half][l].mul_add(b[half][l], sums[half][l]);
-            }
+fn without_rigid(v: &mut [Lanes], rotations: &[[Lanes; 3]]) {
+    let (mut mean, mut along) = ([Lanes::all(0.0); 3], [Lanes::all(0.0); 3]);
+    let share = 3.0 / v.len() as f64;
+    for (k, (v, row)) in v.iter().zip(rotations).enumerate() {
+        mean[k % 3] += *v * share;
+        for mode in 0..3 {
+            along[mode] = along[mode].plus(*v, row[mode]);
         }
     }
-    for (a, b) in rest.iter().zip(last) {
-        for l in 0..LANES {
-            sums[0][l] = a[l].mul_add(b[l], sums[0][l]);
+    for (k, (v, row)) in v.iter_mut().zip(rotations).enumerate() {
+        *v -= mean[k % 3];
+        for mode in 0..3 {
+            *v = v.less(along[mode], row[mode]);
         }
     }
-    std::array::from_fn(|l| sums[0][l] + sums[1][l])
 }
 
 /// One call, in a form that is compiled with the machine's vector instructions.

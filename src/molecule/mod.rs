@@ -14,6 +14,8 @@ mod gram;
 mod gram_batch;
 pub(crate) mod jacobi;
 pub mod kinetic;
+#[cfg(feature = "train")]
+mod lanes;
 mod least_squares;
 pub mod mean_force;
 #[cfg(feature = "train")]
