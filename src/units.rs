@@ -140,7 +140,11 @@ pub fn parse_unit(unit: &str, dimension: Dimension) -> Result<f64> {
     if found != dimension {
         return Err(wrong("it has another dimension".into()));
     }
-    Ok(factor / internal(dimension))
+    let factor = factor / internal(dimension);
+    if !(factor.is_finite() && factor > 0.0) {
+        return Err(wrong("its size is no number that a computer has".into()));
+    }
+    Ok(factor)
 }
 
 /// A number with its unit, for example `500K`, in the library's own units.
@@ -162,7 +166,14 @@ pub fn parse_quantity(text: &str, dimension: Dimension) -> Result<f64> {
         return Err(Error::usage(format!("'{text}' has no unit; give {}", name_of(dimension))));
     }
     let number: f64 = number.parse().map_err(|_| Error::usage(format!("'{number}' is no number")))?;
-    Ok(number * parse_unit(unit, dimension)?)
+    let value = number * parse_unit(unit, dimension)?;
+    if !value.is_finite() {
+        return Err(Error::usage(format!(
+            "'{text}' is larger than a number can be; give {}",
+            name_of(dimension)
+        )));
+    }
+    Ok(value)
 }
 
 /// The units of a file, each as how many of the library's own units one of the file's is.
@@ -274,6 +285,12 @@ mod tests {
         // 1 ag nm^2/ns^2 = 1e-21 kg * 1e-18 m^2 / 1e-18 s^2 = 1e-21 J = 0.1439 kcal/mol
         assert_relative_eq!(UnitSystem::lammps("nano").unwrap().energy, 0.143_932_6, max_relative = 1e-6);
         assert!(parse_unit("kcal", ENERGY).unwrap_err().to_string().contains("kcal/mol"));
+        // Factors that go past the range of a double on their way, and quantities that do.
+        let under = "m*pm^9*pm^9*pm^9/pm^9/pm^9/pm^9";
+        for unit in [under, "m/pm^9/pm^9/pm^9*pm^9*pm^9*pm^9"] {
+            assert!(parse_unit(unit, LENGTH).unwrap_err().to_string().contains("size"), "{unit}");
+        }
+        assert_eq!(parse_quantity("1e308 m", LENGTH).unwrap_err().exit_code(), 2);
         assert!(UnitSystem::lammps("lj").unwrap_err().to_string().contains("reduced"));
         assert!(UnitSystem::lammps("imperial").is_err());
     }
