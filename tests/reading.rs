@@ -122,6 +122,16 @@ fn dump_types_and_selection() {
     refused(select("index >"), &["selection 'index >'"]);
     refused(select("bonds: all"), &["not atoms"]);
     refused(select("all\0"), &["NUL"]);
+    // Deep ones would overflow the stack, where hosts have small ones first.
+    let nested = |depth: usize| format!("{}index > 2{}", "(".repeat(depth), ")".repeat(depth));
+    refused(select(&nested(1001)), &["1001 operators", "ranges"]);
+    refused(select(&format!("index > {}2", "-".repeat(50_000))), &["50000 operators"]);
+    refused(select(&"not ".repeat(1001)), &["1001 operators"]);
+    refused(select(&" ".repeat(70_000)), &["70000 characters"]);
+    std::thread::scope(|scope| {
+        let small = std::thread::Builder::new().stack_size(1 << 20);
+        small.spawn_scoped(scope, || select(&nested(1000)).unwrap()).unwrap().join().unwrap();
+    });
     let need = ReadOptions { need_forces: true, selection: Some("index < 3".into()), ..typed.clone() };
     refused(load(&path, &need), &["frame 0", "no forces", "fx fy fz"]);
     let wrong = ReadOptions { types: vec!["H".into()], ..real() };

@@ -71,6 +71,19 @@ pub(super) fn guarded<T>(place: &Place, what: &str, work: impl FnOnce() -> T) ->
         .map_err(|_| Error::data(place.clone(), format!("chemfiles failed on {what}")))
 }
 
+/// Limits of a selection: chemfiles goes one call deeper for every operator and parenthesis, and the stack of a host's
+/// thread may be small.
+const LONGEST_SELECTION: usize = 1 << 16;
+const DEEPEST_SELECTION: usize = 1000;
+
+/// How deep chemfiles may go into a selection, at most.
+fn depth(text: &str) -> usize {
+    let signs = text.bytes().filter(|byte| b"([-+*/^%".contains(byte)).count();
+    let words =
+        text.split(|c: char| !c.is_alphanumeric()).filter(|word| matches!(*word, "and" | "or" | "not"));
+    signs + words.count()
+}
+
 /// The selected atoms: the same ones in every frame.
 pub(super) struct Picker {
     path: PathBuf,
@@ -92,6 +105,14 @@ impl Picker {
                 };
                 if text.contains('\0') {
                     return Err(wrong("it has a NUL in it"));
+                }
+                if text.len() > LONGEST_SELECTION || depth(text) > DEEPEST_SELECTION {
+                    return Err(Error::usage(format!(
+                        "the selection has {} characters and {} operators; at most {LONGEST_SELECTION} and \
+                         {DEEPEST_SELECTION}: select by ranges, for example \"index < 9\"",
+                        text.len(),
+                        depth(text)
+                    )));
                 }
                 let selection = Selection::new(text).map_err(|e| wrong(&one_line(&e.message)))?;
                 if selection.size() != 1 {
