@@ -28,8 +28,7 @@ impl Generator {
         seed: u64,
         device: Device,
     ) -> Result<Self> {
-        let sizes: Vec<usize> =
-            std::iter::once(noise).chain(std::iter::repeat_n(width, depth)).chain([outputs]).collect();
+        let sizes = sizes(noise, width, depth, outputs);
         let mut stream = Stream::new(seed, Purpose::Weights, 0);
         let mut values = Vec::with_capacity(count(&sizes));
         for pair in sizes.windows(2) {
@@ -119,6 +118,15 @@ impl Generator {
     pub fn sizes(&self) -> &[usize] {
         &self.sizes
     }
+}
+
+/// Number of weights and biases of a generator `noise -> depth x width -> outputs`.
+pub(crate) fn parameters(noise: usize, width: usize, depth: usize, outputs: usize) -> usize {
+    count(&sizes(noise, width, depth, outputs))
+}
+
+fn sizes(noise: usize, width: usize, depth: usize, outputs: usize) -> Vec<usize> {
+    std::iter::once(noise).chain(std::iter::repeat_n(width, depth)).chain([outputs]).collect()
 }
 
 fn count(sizes: &[usize]) -> usize {

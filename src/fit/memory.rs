@@ -1,4 +1,4 @@
-//! How much memory a fit may take.
+//! How much memory a fit, or a training, may take.
 
 use sysinfo::System;
 
@@ -10,13 +10,16 @@ const SHARE: f64 = 0.8;
 /// Bytes that may be used: what the user said, else a share of what is free, within the limits of the control
 /// group (containers, batch jobs).
 pub(super) fn limit(asked: Option<u64>) -> u64 {
-    asked.unwrap_or_else(|| {
-        let mut system = System::new();
-        system.refresh_memory();
-        let free = system.available_memory();
-        let free = system.cgroup_limits().map_or(free, |group| free.min(group.free_memory));
-        (free as f64 * SHARE) as u64
-    })
+    asked.unwrap_or_else(usable)
+}
+
+/// A share of the memory that is free, within the limits of the control group.
+pub(crate) fn usable() -> u64 {
+    let mut system = System::new();
+    system.refresh_memory();
+    let free = system.available_memory();
+    let free = system.cgroup_limits().map_or(free, |group| free.min(group.free_memory));
+    (free as f64 * SHARE) as u64
 }
 
 /// Refuses a matrix that would not fit.

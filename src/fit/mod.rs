@@ -5,7 +5,7 @@
 //! the kernel, and the kernel's length and the ridge are those with the least force error on frames held out.
 
 mod choose;
-mod memory;
+pub(crate) mod memory;
 mod system;
 
 use ndarray::{Array1, Array2, Array3, Axis};

@@ -34,7 +34,7 @@ pub use overrides::Overrides;
 pub use settings::Settings;
 
 use crate::dataset::Dataset;
-use crate::generator::{layers, to_vec, Generator};
+use crate::generator::{layers, parameters, to_vec, Generator};
 use crate::molecule::bonds::Bonds;
 use crate::molecule::features::distances;
 use crate::molecule::symmetry::SymmetryGroup;
@@ -222,6 +222,14 @@ impl Trainer {
                 dataset.source.name()
             )));
         }
+        // A checkpoint may say anything: nothing is made by its settings before they and its arrays fit together.
+        let unfit = || Error::usage("the checkpoint does not fit its own settings; start the training again");
+        state.settings.check().map_err(|_| unfit())?;
+        let Settings { noise, width, depth, .. } = state.settings;
+        let size = parameters(noise, width, depth, 3 * dataset.atoms());
+        if state.step > state.settings.steps || checkpoint.tensors.iter().any(|t| t.len() != size) {
+            return Err(unfit());
+        }
         let mut trainer = Trainer::weighted(dataset, state.settings.clone(), device, weights)?;
         if trainer.weights != state.weights_digest {
             let started =
@@ -230,12 +238,6 @@ impl Trainer {
             return Err(Error::usage(format!(
                 "the checkpoint belongs to a run {started} of the frames; give the options it was started with"
             )));
-        }
-        let size = trainer.generator.parameters();
-        if state.step > state.settings.steps || checkpoint.tensors.iter().any(|t| t.len() != size) {
-            return Err(Error::usage(
-                "the checkpoint does not fit its own settings; start the training again",
-            ));
         }
         let place =
             |values: &[f32]| -> Result<Tensor> { Ok(Tensor::f_from_slice(values)?.f_to_device(device)?) };
@@ -373,7 +375,8 @@ impl Trainer {
     /// The state of the run as it stands. At a look (every 50 steps) it is complete: no loss is pending.
     ///
     /// # Errors
-    /// Where libtorch cannot copy the weights.
+    /// [`Error::Numeric`] where a number of it is not finite: the checkpoint before is the last good one. Where libtorch
+    /// cannot copy the weights.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
         let tensors = [
             self.generator.to_flat()?,
@@ -381,6 +384,13 @@ impl Trainer {
             to_vec(&self.adam.mean)?,
             to_vec(&self.adam.square)?,
         ];
+        if tensors.iter().flatten().any(|value| !value.is_finite()) {
+            return Err(Error::Numeric(format!(
+                "the training diverged: a weight is not finite after step {}; the last checkpoint stays as it is. Lower \
+                 learning_rate, or look for wild frames",
+                self.step
+            )));
+        }
         Ok(Checkpoint::new(
             self.settings.clone(),
             self.record.data_digest.clone(),

@@ -10,6 +10,7 @@ use super::settings::Settings;
 use crate::dataset::Dataset;
 use crate::drift::features::{torsion, PairDistances};
 use crate::drift::sliced;
+use crate::fit::memory;
 use crate::molecule::features::distances;
 use crate::sampler::noise::Stream;
 use crate::{Error, Result};
@@ -18,6 +19,8 @@ use crate::{Error, Result};
 const HARMONICS: usize = 3;
 /// Pair distances narrower than this are not stretched further, in angstrom.
 const NARROWEST: f64 = 0.02;
+/// More pair distances than this take minutes to whiten.
+const MANY_PAIRS: u64 = 5000;
 /// Floor of the whitened distances' widths in angstrom: below it lies the noise of exact constraints.
 const WHITENING_FLOOR: f64 = 0.03;
 
@@ -77,7 +80,8 @@ impl Sliced {
     /// Prepares the data of a molecule with rotatable bonds `quads`, drawn with `weights` where there are any.
     ///
     /// # Errors
-    /// [`Error::Numeric`] where LAPACK fails; libtorch's own refusals.
+    /// [`Error::Usage`] where the whitening of so many pair distances has no room in memory; [`Error::Numeric`] where LAPACK
+    /// fails; libtorch's own refusals.
     pub fn new(
         dataset: &Dataset,
         quads: &[[usize; 4]],
@@ -85,6 +89,7 @@ impl Sliced {
         weights: Option<&Weights>,
         device: Device,
     ) -> Result<Self> {
+        check_room(dataset.atoms(), memory::usable())?;
         let y = distances(dataset.positions.view());
         let (frames, pairs) = y.dim();
         let mean = mean(&y, weights)?;
@@ -152,6 +157,25 @@ impl Sliced {
         stream.normals(&mut normals);
         sliced::directions(&normals, dimension, &self.mean)
     }
+}
+
+/// That the matrices of the whitening, P = n (n - 1) / 2 squared, have room in `usable` bytes.
+fn check_room(atoms: usize, usable: u64) -> Result<()> {
+    let pairs = (atoms as u64).saturating_mul(atoms as u64) / 2;
+    // Covariance, eigenvectors, their product, and LAPACK's own.
+    let needed = pairs.saturating_mul(pairs).saturating_mul(4 * 8);
+    if needed > usable {
+        return Err(Error::usage(format!(
+            "the sliced drift of {atoms} atoms whitens {pairs} pair distances, which needs {:.1} GB of memory, and {:.1} GB \
+             may be used; take --method drift, or a machine with more memory",
+            needed as f64 / 1e9,
+            usable as f64 / 1e9
+        )));
+    }
+    if pairs > MANY_PAIRS {
+        log::warn!("whitening {pairs} pair distances of {atoms} atoms takes long: the time grows with the cube of their number");
+    }
+    Ok(())
 }
 
 /// W (P, P) with columns eigenvector / sqrt(eigenvalue + floor^2): centered distances times W are white

@@ -162,7 +162,8 @@ impl Settings {
         Ok(settings)
     }
 
-    fn check(&self) -> Result<()> {
+    /// That every setting makes sense.
+    pub(super) fn check(&self) -> Result<()> {
         let integers = [
             ("steps", self.steps, 1, 1_000_000_000),
             ("batch", self.batch, 2, 1 << 20),
