@@ -112,7 +112,23 @@ fn threads_draw_the_same_bytes() {
     let model = folder.path().join("ethanol.safetensors");
     untrained::ethanol().save(&model).unwrap();
     let program = compile(folder.path(), "c++", "-std=c++17", &root().join("tests/c/threads.cpp"), "threads");
-    assert_eq!(good(Command::new(program).arg(&model)), "0 wrong\n");
+    assert_eq!(good(Command::new(&program).arg(&model)), "0 wrong\n");
+    // More threads than cores, for as many seconds as wanted: BOLTZDRIFT_THREAD_SECONDS=600 for ten minutes.
+    let seconds = std::env::var("BOLTZDRIFT_THREAD_SECONDS").unwrap_or_else(|_| "3".into());
+    let done = run(Command::new(&program).arg(&model).args(["24", &seconds]));
+    println!("{} in {seconds} s", String::from_utf8_lossy(&done.stderr).trim());
+    assert!(done.status.success() && done.stdout == b"0 wrong\n");
+}
+
+#[test]
+#[cfg(unix)]
+fn forks_signals_and_errors_of_other_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("ethanol.safetensors");
+    untrained::ethanol().save(&model).unwrap();
+    let source = root().join("tests/c/processes.cpp");
+    let program = compile(folder.path(), "c++", "-std=c++17", &source, "processes");
+    assert_eq!(good(Command::new(&program).arg(&model)), "good\n");
 }
 
 /// What an MD code waits for: start of the process, loading, 100 samples with velocities.

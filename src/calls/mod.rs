@@ -4,6 +4,7 @@
 pub mod arrays;
 pub mod dataset;
 pub mod potential;
+mod process;
 pub mod progress;
 pub mod sampler;
 pub mod stages;
@@ -78,7 +79,7 @@ thread_local! {
 /// # Errors
 /// The failure of the call, or that of a panic.
 pub fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, Failure> {
-    let failure = match catch_unwind(AssertUnwindSafe(work)) {
+    let failure = match catch_unwind(AssertUnwindSafe(|| process::enter().and_then(|()| work()))) {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => Failure::from(error),
         Err(panic) => Failure {
