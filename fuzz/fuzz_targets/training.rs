@@ -1,0 +1,3 @@
+#![no_main]
+
+boltzdrift_fuzz::fuzz!("training");
