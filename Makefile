@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test check-memory acceptance acceptance-ase lint clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test audit sbom check-memory acceptance acceptance-ase lint clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -68,6 +68,19 @@ acceptance-ase: build ## xTB ethanol and ethanethiol: train, refine, and hold AS
 check-memory: setup ## C and C++ programs with AddressSanitizer and UndefinedBehaviorSanitizer, the sampler under valgrind
 	@.ci/sanitize.sh
 
+audit: ## licenses, sources and known vulnerabilities of every crate, against deny.toml
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --all-features check licenses bans sources
+	cargo deny --all-features check advisories || { \
+		cargo deny --all-features fetch db 2>/dev/null && exit 1; \
+		echo 'audit: the database of vulnerabilities cannot be reached: not checked'; }
+
+sbom: ## what is in the library, as CycloneDX: boltzdrift.cdx.json, and of the sampler-only one
+	@command -v cargo-cyclonedx >/dev/null || cargo install --locked cargo-cyclonedx
+	cargo cyclonedx --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu --override-filename boltzdrift.cdx
+	cargo cyclonedx --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu --no-default-features \
+		--override-filename boltzdrift-sampler.cdx
+
 lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
@@ -77,7 +90,7 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 	.venv/bin/ruff format -q --check .
 	.venv/bin/mypy --config-file python/pyproject.toml python/boltzdrift
 	.venv/bin/mkdocs build --quiet --strict --clean
-	.venv/bin/shellcheck .ci/run .ci/*.sh .cargo/linker.sh
+	.venv/bin/shellcheck .ci/run .ci/*.sh .cargo/linker.sh fuzz/run.sh
 
 clean: ## delete what was built; .venv and demo/ stay
 	cargo clean
