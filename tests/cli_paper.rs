@@ -141,3 +141,47 @@ fn a_row_that_was_stopped_goes_on_to_the_same_sampler() {
     let (one, other) = (room(), room());
     assert_eq!(sampler(one.path(), false), sampler(other.path(), true), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_molecule_without_bonds_or_with_rigid_ones_has_its_rows() {
+    // Two heavy atoms at 2 angstrom have no bond below 1.6; a rigid bond has no width to compare.
+    let pair = |first: &str, rest: f64, width: f64| {
+        let mut text = String::new();
+        for frame in 0..40 {
+            let r = rest + width * f64::from(frame % 7 - 3);
+            writeln!(text, "3\nProperties=species:S:1:pos:R:3:forces:R:3").unwrap();
+            writeln!(text, "{first} 0 0 0 0.1 0 0\nCl {r:.6} 0 0 -0.1 0 0").unwrap();
+            writeln!(text, "Cl 0 {:.6} 0 0 0 0", 2.1 + 0.01 * f64::from(frame % 5)).unwrap();
+        }
+        text
+    };
+    for text in [pair("Cl", 2.0, 0.02), pair("C", 1.5, 0.0)] {
+        let keep = room();
+        for name in ["data.xyz", "reference.xyz"] {
+            std::fs::write(keep.path().join(name), &text).unwrap();
+        }
+        let call = format!("{CALL} --rows drift-dist --steps 2 --samples 100");
+        let first = good(keep.path(), &call);
+        assert!(!first.contains("NaN"), "{first}");
+        assert_eq!(
+            good(keep.path(), &call).lines().find(|line| line.starts_with("drift-dist ")),
+            first.lines().find(|line| line.starts_with("drift-dist ")),
+            "what is kept reads back"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_trained_is_said_before_hours_of_training() {
+    let keep = room();
+    let start = Instant::now();
+    bad(keep.path(), &format!("{CALL} --rows dsm,drift-dist --steps 0 --epochs 1000"), 2, &["steps"]);
+    bad(keep.path(), &format!("{CALL} --rows dsm --seeds 1,0,1"), 2, &["--seeds", "1 is there twice"]);
+    let result = keep.path().join("paper/drift-dist.seed-0.json");
+    std::fs::write(&result, "{").unwrap();
+    bad(keep.path(), &format!("{CALL} --rows dsm,drift-dist"), 1, &["drift-dist.seed-0.json", "remove it"]);
+    std::fs::remove_file(&result).unwrap();
+    std::fs::write(keep.path().join("paper/drift-dist.seed-0.checkpoint"), "damaged").unwrap();
+    bad(keep.path(), &format!("{CALL} --rows drift-dist"), 1, &["drift-dist.seed-0.checkpoint", "remove it"]);
+    assert!(start.elapsed() < Duration::from_secs(120));
+}

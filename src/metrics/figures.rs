@@ -21,6 +21,8 @@ use crate::{Error, Result};
 
 /// How far from its mean in the reference a distance may be to count as stable, angstrom.
 const STABLE: f64 = 0.5;
+/// Distances (angstrom) and angles (degree) that vary less in the reference are constrained: no width to compare with.
+const RIGID: f64 = 1e-4;
 /// Margins of the ranges of per-pair (angstrom) and per-angle (degree) histograms.
 const PAIR_MARGIN: f64 = 0.1;
 const ANGLE_MARGIN: f64 = 5.0;
@@ -52,7 +54,7 @@ pub struct Figures {
     pub bond_mae_mean: Option<f64>,
     /// Mean over bonds and samples of `|r - <r>_ref|`, angstrom; not 0 for the reference itself.
     pub bond_mae_sample: Option<f64>,
-    /// Width of a bond over its width in the reference, mean over bonds.
+    /// Width of a bond over its width in the reference, mean over the bonds that are not constrained.
     pub bond_sigma: Option<f64>,
     /// `bond_sigma` over the group.
     pub bond_sigma_sym: Option<f64>,
@@ -178,6 +180,12 @@ impl Molecule {
             .cloned()
             .collect();
         let dihedrals = self.dihedrals(samples, reference);
+        if !b.is_empty() && b.iter().all(|column| spread(&[column]) == 0.0) {
+            return Err(Error::Numeric(
+                "the reference does not vary: no distance differs between its frames; give a reference of different frames"
+                    .into(),
+            ));
+        }
         let figures = Figures {
             tvd: total_variation(&h_a, &h_b),
             mae: gap / options.bins as f64 * density,
@@ -191,7 +199,7 @@ impl Molecule {
             bond_mae_sample: over_bonds(&|k| {
                 a[k].iter().map(|r| (r - means[k]).abs()).sum::<f64>() / a[k].len() as f64
             }),
-            bond_sigma: over_bonds(&|k| spread(&[&a[k]]) / spread(&[&b[k]])),
+            bond_sigma: width_over(&a, &b, &bonds.iter().map(|&k| vec![k]).collect::<Vec<_>>()),
             bond_sigma_sym: width_over(&a, &b, &orbit_bonds),
             angle_tvd: variation_over(&angles_a, &angles_b, &angle_list, ANGLE_MARGIN),
             angle_tvd_sym: variation_over(&angles_a, &angles_b, &self.angle_orbits, ANGLE_MARGIN),
@@ -244,11 +252,7 @@ impl Figures {
         if plain.iter().chain(others.iter().flatten()).all(|value| value.is_finite()) {
             return Ok(());
         }
-        Err(Error::Numeric(
-            "a figure is not finite: a bond or angle does not vary at all in the reference; give a reference of \
-             different frames"
-                .into(),
-        ))
+        Err(Error::Numeric("a figure is not finite: a sample lies too far out to be compared".into()))
     }
 }
 
@@ -280,7 +284,8 @@ fn variation_over(a: &[Vec<f64>], b: &[Vec<f64>], lists: &[Vec<usize>], margin: 
 }
 
 fn width_over(a: &[Vec<f64>], b: &[Vec<f64>], lists: &[Vec<usize>]) -> Option<f64> {
-    over_lists(lists, |list| spread(&pick(a, list)) / spread(&pick(b, list)))
+    let vary: Vec<Vec<usize>> = lists.iter().filter(|list| spread(&pick(b, list)) > RIGID).cloned().collect();
+    over_lists(&vary, |list| spread(&pick(a, list)) / spread(&pick(b, list)))
 }
 
 /// Share of frames whose given columns all lie within [`STABLE`] of the means.

@@ -82,28 +82,31 @@ pub struct Columns {
     /// Share of samples with every distance within 0.5 angstrom of its mean in the reference.
     pub stability: f64,
     /// Mean over bonds and samples of the deviation from the bond's mean in the reference, angstrom.
-    pub bond_mae: f64,
+    pub bond_mae: Option<f64>,
     /// Deviation of the bonds' means from those in the reference, mean over bonds, angstrom. Absent from results kept before
     /// it was a column.
     #[serde(default)]
     pub bond_mae_mean: Option<f64>,
     /// Share of samples with every bond within 0.5 angstrom of its mean.
-    pub bond_stability: f64,
+    pub bond_stability: Option<f64>,
     /// Width of the bonds over their width in the reference.
-    pub bond_sigma: f64,
+    pub bond_sigma: Option<f64>,
     /// Total variation of each pair's own histogram, mean over pairs.
     pub pair_tvd: f64,
     /// `bond_mae` once equal atoms are relabeled to fit best.
-    pub bond_mae_relabeled: f64,
+    pub bond_mae_relabeled: Option<f64>,
     /// `bond_stability` once equal atoms are relabeled to fit best.
-    pub bond_stability_relabeled: f64,
+    pub bond_stability_relabeled: Option<f64>,
+    /// Samples whose labels are the best of those tried, not of all.
+    #[serde(default)]
+    pub relabeling_given_up: usize,
 }
 
 impl Columns {
     /// Of samples (N, n, 3) in angstrom against a reference, and those of two halves of the reference.
     ///
     /// # Errors
-    /// As [`metrics::evaluate`] and [`relabel::relabeled`].
+    /// As [`metrics::evaluate`].
     pub fn of(positions: &Array3<f64>, reference: &Dataset) -> Result<(Columns, Figures)> {
         let options = metrics::Options { symmetry: false, ..metrics::Options::default() };
         let evaluate = |positions: &Array3<f64>| {
@@ -112,22 +115,23 @@ impl Columns {
             metrics::evaluate(&ensemble, &Ensemble { energies: None, ..Ensemble::from(reference) }, &options)
         };
         let found = evaluate(positions)?;
-        let relabeled = evaluate(&relabel::relabeled(positions, reference)?)?.figures;
+        let (relabeled, relabeling_given_up) = relabel::relabeled(positions, reference);
+        let relabeled = evaluate(&relabeled)?.figures;
         let figures = found.figures;
-        let none = f64::NAN;
         Ok((
             Columns {
                 mae: figures.mae,
                 tvd: figures.tvd,
                 w2: figures.w2,
                 stability: figures.stability,
-                bond_mae: figures.bond_mae_sample.unwrap_or(none),
+                bond_mae: figures.bond_mae_sample,
                 bond_mae_mean: figures.bond_mae_mean,
-                bond_stability: figures.bond_stability.unwrap_or(none),
-                bond_sigma: figures.bond_sigma.unwrap_or(none),
+                bond_stability: figures.bond_stability,
+                bond_sigma: figures.bond_sigma,
                 pair_tvd: figures.pair_tvd,
-                bond_mae_relabeled: relabeled.bond_mae_sample.unwrap_or(none),
-                bond_stability_relabeled: relabeled.bond_stability.unwrap_or(none),
+                bond_mae_relabeled: relabeled.bond_mae_sample,
+                bond_stability_relabeled: relabeled.bond_stability,
+                relabeling_given_up,
             },
             found.floor,
         ))

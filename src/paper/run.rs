@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use ndarray::Axis;
-
 use super::{Columns, Kind, Outcome, Protocol, Row};
 use crate::dataset::Dataset;
 use crate::error::Place;
 use crate::files::write_atomically;
 use crate::molecule::symmetry::SymmetryGroup;
-use crate::sampler::noise::{Purpose, Stream};
 use crate::sampler::Sampler;
 use crate::train::checkpoint::Checkpoint;
 use crate::train::device::Device;
@@ -20,6 +17,8 @@ use crate::{Error, Result};
 
 /// Steps between checkpoints of a drifting row.
 const CHECKPOINT_EVERY: usize = 1000;
+/// Steps of a drifting row in the paper.
+const DRIFTING_STEPS: usize = 20_000;
 /// Samples whose time is reported.
 const TIMED: usize = 1000;
 /// Samples of a diffusion row, each of thousands of evaluations.
@@ -38,7 +37,7 @@ pub struct Experiment<'a> {
     pub temperature: f64,
     /// Steps of a drifting row; the paper's 20,000 where absent.
     pub steps: Option<usize>,
-    /// Passes over the data of a diffusion row; the paper's 1,000 where absent.
+    /// Passes over the data of a diffusion row; the paper's 1,000 where absent, or in proportion to `steps`.
     pub epochs: Option<usize>,
     /// Samples drawn for the figures.
     pub samples: usize,
@@ -82,16 +81,19 @@ impl Experiment<'_> {
 
     fn diffusion(&self, seed: u64) -> DiffusionSettings {
         let default = DiffusionSettings::default();
-        DiffusionSettings { epochs: self.epochs.unwrap_or(default.epochs), seed, ..default }
+        // As much shorter as the other rows.
+        let share = |steps: usize| (default.epochs * steps).div_ceil(DRIFTING_STEPS);
+        let epochs = self.epochs.or(self.steps.map(share)).unwrap_or(default.epochs);
+        DiffusionSettings { epochs, seed, ..default }
     }
 
-    /// The kept outcome of a row and seed, where there is one.
+    /// The kept outcome of a row and seed, where there is one; that its settings make sense.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::Data`] where it cannot be read; [`Error::Usage`] where it is of other data or
     /// settings.
     pub fn kept(&self, row: &Row, seed: u64) -> Result<Option<Outcome>> {
-        let path = self.place(row, seed, "json");
+        let (path, protocol) = (self.place(row, seed, "json"), self.protocol(row, seed)?);
         if !path.exists() {
             return Ok(None);
         }
@@ -99,7 +101,7 @@ impl Experiment<'_> {
         let outcome: Outcome = serde_json::from_str(&text).map_err(|error| {
             Error::data(Place::file(&path), format!("not a result of this command ({error}); remove it"))
         })?;
-        if outcome.protocol != self.protocol(row, seed)? {
+        if outcome.protocol != protocol {
             return Err(Error::usage(format!(
                 "{} is of other data, reference, steps or settings; give another --output, or remove it",
                 path.display()
@@ -124,17 +126,10 @@ pub fn run(
         return Ok(outcome);
     }
     let protocol = experiment.protocol(row, seed)?;
-    let shuffled;
-    let data = if row.placebo {
-        shuffled = placebo(experiment.data, seed)?;
-        &shuffled
-    } else {
-        experiment.data
-    };
     let mut field = None;
     let (samples, train_seconds, sample_seconds) = match (&row.kind, &protocol.settings) {
         (Kind::Drifting(_), Some(settings)) => {
-            let trainer = drifting(experiment, row, data, settings, progress)?;
+            let trainer = drifting(experiment, row, settings, progress)?;
             field = trainer.field_figures().map(Into::into);
             let mut model = trainer.export()?;
             model.save(&experiment.place(row, seed, "safetensors"))?;
@@ -148,7 +143,8 @@ pub fn run(
         }
         _ => {
             let start = Instant::now();
-            let mut diffusion = Diffusion::new(data, experiment.diffusion(seed), experiment.device)?;
+            let mut diffusion =
+                Diffusion::new(experiment.data, experiment.diffusion(seed), experiment.device)?;
             diffusion.train(progress)?;
             let trained = start.elapsed().as_secs_f64();
             let samples = diffusion.sample(protocol.samples, seed, progress)?;
@@ -172,38 +168,25 @@ pub fn run(
 fn drifting(
     experiment: &Experiment,
     row: &Row,
-    data: &Dataset,
     settings: &Settings,
     progress: &mut dyn FnMut(Progress) -> Continue,
 ) -> Result<Trainer> {
     let path = experiment.place(row, settings.seed, "checkpoint");
     let mut trainer = if path.exists() {
-        let checkpoint = Checkpoint::load(&path)?;
+        let anew = |error: Error| {
+            Error::data(Place::file(&path), format!("{error}; remove it, and the row starts anew"))
+        };
+        let checkpoint = Checkpoint::load(&path).map_err(anew)?;
         if checkpoint.state.settings != *settings {
             return Err(Error::usage(format!(
                 "{} is of other settings; give another --output, or remove it",
                 path.display()
             )));
         }
-        Trainer::resume(data, &checkpoint, experiment.device)?
+        Trainer::resume(experiment.data, &checkpoint, experiment.device).map_err(anew)?
     } else {
-        Trainer::new(data, settings.clone(), experiment.device)?
+        Trainer::new(experiment.data, settings.clone(), experiment.device)?
     };
     trainer.run(Some((&path, CHECKPOINT_EVERY)), progress)?;
     Ok(trainer)
-}
-
-/// The frames with the forces of others among them: what is left of a gain then is not due to the forces.
-///
-/// # Errors
-/// [`Error::Usage`] where there are no forces.
-fn placebo(data: &Dataset, seed: u64) -> Result<Dataset> {
-    let forces = data.forces.as_ref().ok_or_else(|| {
-        Error::usage(format!("{}: a placebo shuffles forces, and there are none", data.source.name()))
-    })?;
-    let order = Stream::new(seed, Purpose::Data, 2).distinct(data.len(), data.len());
-    let mut out = data.clone();
-    out.forces = Some(forces.select(Axis(0), &order));
-    out.source.digest = out.digest();
-    Ok(out)
 }

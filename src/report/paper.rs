@@ -56,12 +56,12 @@ fn table(rows: &[(Row, Vec<Outcome>)], frames: &Frames) -> Table {
             theirs(&|p| p.w2),
             of(&|c| c.stability),
             theirs(&|p| p.stability),
-            of(&|c| c.bond_mae),
-            of(&|c| c.bond_mae_mean.unwrap_or(f64::NAN)),
+            of(&|c| number(c.bond_mae)),
+            of(&|c| number(c.bond_mae_mean)),
             theirs(&|p| p.bond_mae),
-            of(&|c| c.bond_stability),
+            of(&|c| number(c.bond_stability)),
             theirs(&|p| p.bond_stability),
-            of(&|c| c.bond_sigma),
+            of(&|c| number(c.bond_sigma)),
         ]);
     }
     let own =
@@ -78,12 +78,12 @@ fn table(rows: &[(Row, Vec<Outcome>)], frames: &Frames) -> Table {
             empty(),
             cell(c.stability),
             empty(),
-            cell(c.bond_mae),
-            cell(c.bond_mae_mean.unwrap_or(f64::NAN)),
+            cell(number(c.bond_mae)),
+            cell(number(c.bond_mae_mean)),
             empty(),
-            cell(c.bond_stability),
+            cell(number(c.bond_stability)),
             empty(),
-            cell(c.bond_sigma),
+            cell(number(c.bond_sigma)),
         ]);
     }
     for column in 1..HEADER.len() {
@@ -103,21 +103,36 @@ fn note(row: &Row, outcomes: &[Outcome]) -> String {
         let ratio = field.scale_ratio.map_or_else(String::new, |ratio| format!(", scale ratio {ratio:.0}"));
         format!("; bandwidth {:.3}{force}{ratio}", field.tau)
     });
+    let relabeled =
+        outcomes.first().and_then(|o| o.figures.bond_mae_relabeled).map_or_else(String::new, |_| {
+            format!(
+                ", relabeled bond MAE {} and stability {}",
+                short(mean(&|o| number(o.figures.bond_mae_relabeled))),
+                short(mean(&|o| number(o.figures.bond_stability_relabeled)))
+            )
+        });
+    let given_up: usize = outcomes.iter().map(|o| o.figures.relabeling_given_up).sum();
+    let given_up = if given_up == 0 {
+        String::new()
+    } else {
+        format!(" (of {given_up} samples not every labeling was tried)")
+    };
     format!(
-        "{} ({}): MAE {}, pair TVD {:.3}, relabeled bond MAE {:.3} and stability {:.3}; training {:.0} s, 1,000 \
-         samples {} s{field}",
+        "{} ({}): MAE {}, pair TVD {:.3}{relabeled}{given_up}; training {:.0} s, 1,000 samples {} s{field}",
         row.name,
         row.label,
         short(mean(&|o| o.figures.mae)),
         mean(&|o| o.figures.pair_tvd),
-        mean(&|o| o.figures.bond_mae_relabeled),
-        mean(&|o| o.figures.bond_stability_relabeled),
         mean(&|o| o.train_seconds),
         short(mean(&|o| o.sample_seconds)),
     )
 }
 
-/// Nothing for a figure that is not there.
+/// NaN, which is shown as nothing, for a figure that is not there.
+fn number(figure: Option<f64>) -> f64 {
+    figure.unwrap_or(f64::NAN)
+}
+
 fn short(value: f64) -> String {
     if value.is_nan() {
         return String::new();

@@ -1,6 +1,6 @@
 //! The loss of the paper's kernel methods: Eq. 9 over positions, Eq. 30 over pair distances.
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array, Array1, Array2, ArrayView1, Axis, RemoveAxis};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
@@ -162,16 +162,25 @@ fn features(
         let flat = |x: ndarray::Array3<f64>| {
             x.into_shape_with_order((frames, 3 * atoms)).map_err(|error| Error::Numeric(error.to_string()))
         };
-        return Ok((flat(positions)?, forces.map(flat).transpose()?));
+        return Ok((flat(positions)?, forces.map(flat).transpose()?.map(|forces| placebo(forces, settings))));
     }
     let Some(forces) = forces else { return Ok((distances(positions), None)) };
-    let mut g = feature_forces(dataset, forces, settings.projection())?;
+    let mut g = placebo(feature_forces(dataset, forces, settings.projection())?, settings);
     if settings.metric != Metric::None {
         let kelvin =
             settings.temperature.ok_or_else(|| Error::usage("a metric term needs the temperature"))?;
         g.scaled_add(BOLTZMANN * kelvin, &metric_score(positions, settings.metric)?);
     }
     Ok((distances(positions), Some(g)))
+}
+
+/// The labels, row by row those of other frames where settings ask for that.
+fn placebo<D: RemoveAxis>(labels: Array<f64, D>, settings: &Settings) -> Array<f64, D> {
+    if !settings.placebo {
+        return labels;
+    }
+    let count = labels.len_of(Axis(0));
+    labels.select(Axis(0), &Stream::new(settings.seed, Purpose::Data, 2).distinct(count, count))
 }
 
 fn mean_norm(force: &Array2<f64>, weights: Option<&Weights>) -> Result<f64> {
@@ -196,7 +205,17 @@ fn centered_energies(dataset: &Dataset, settings: &Settings) -> Result<Array1<f6
             settings.method
         ))
     })?;
-    Ok(energies - energies.mean().unwrap_or(0.0))
+    let mean = energies.mean().unwrap_or(0.0);
+    let centered = energies - mean;
+    // What rounding leaves of equal energies would be taken for differences.
+    if centered.iter().all(|energy| energy.abs() <= 1e-12 * mean.abs()) {
+        return Err(Error::Numeric(format!(
+            "{}: all energies are equal, so alignment 'energy' has nothing to weigh by; check the energy column, or use \
+             alignment 'force'",
+            dataset.source.name()
+        )));
+    }
+    Ok(placebo(centered, settings))
 }
 
 fn norm(row: ArrayView1<f64>) -> f64 {
@@ -229,4 +248,49 @@ fn median_distance(y: &Array2<f64>, seed: u64, weights: Option<&Weights>) -> Res
     }
     let middle = (all.len() - 1) / 2;
     Ok(*all.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drift::kernel::Alignment;
+    use crate::molecule::samples::ETHANOL;
+    use crate::molecule::springs::Springs;
+    use crate::train::method::Method;
+    use crate::train::Overrides;
+
+    fn settings(overrides: Overrides) -> Settings {
+        let method = Some(Method::ForceAligned);
+        Settings::resolve(&Overrides { method, temperature: Some(300.0), ..overrides }).unwrap()
+    }
+
+    #[test]
+    fn a_placebo_has_the_same_forces_on_other_frames() {
+        let data = Springs::new(&ETHANOL).canonical(300.0, 40, 1);
+        for space in [Space::Distance, Space::Cartesian] {
+            let of = |placebo| {
+                let given = Overrides { space: Some(space), placebo: Some(placebo), ..Overrides::default() };
+                features(&data, &settings(given), None).unwrap()
+            };
+            let ((y, force), (same, moved)) = (of(false), of(true));
+            let (force, moved) = (force.unwrap(), moved.unwrap());
+            assert_eq!(y, same);
+            let kept = |row: usize| force.row(row) == moved.row(row);
+            assert!((0..40).filter(|&row| kept(row)).count() < 10, "{space}");
+            for row in moved.rows() {
+                assert!(force.rows().into_iter().any(|other| other == row), "{space}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_energies_are_no_weights() {
+        let mut data = Springs::new(&ETHANOL).canonical(300.0, 20, 1);
+        let given = Overrides { alignment: Some(Alignment::Energy), ..Overrides::default() };
+        data.energies = Some(Array1::from_elem(20, -97000.1));
+        let error = centered_energies(&data, &settings(given.clone())).unwrap_err().to_string();
+        assert!(error.contains("all energies are equal"), "{error}");
+        data.energies = Some((0..20).map(|k| -97000.1 + 0.01 * f64::from(k)).collect());
+        assert!(centered_energies(&data, &settings(given)).unwrap().sum().abs() < 1e-6);
+    }
 }

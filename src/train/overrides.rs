@@ -65,6 +65,9 @@ pub struct Overrides {
     pub bandwidths: Option<Vec<f64>>,
     /// Each bandwidth's field over its root mean square (kernel methods).
     pub normalize_field: Option<bool>,
+    /// A control: forces, turned with their frames or carried to pair distances, go to other frames at random (fi, fk). What is
+    /// gained with them is not due to the forces.
+    pub placebo: Option<bool>,
 }
 
 macro_rules! later_wins {
@@ -119,7 +122,8 @@ impl Overrides {
             exclude_self,
             joint_softmax,
             bandwidths,
-            normalize_field
+            normalize_field,
+            placebo
         )
     }
 

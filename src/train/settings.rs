@@ -78,6 +78,9 @@ pub struct Settings {
     /// Each bandwidth's field over its root mean square.
     #[serde(default)]
     pub normalize_field: bool,
+    /// Whether the forces are those of other frames, a control.
+    #[serde(default)]
+    pub placebo: bool,
 }
 
 fn scaled() -> Scale {
@@ -108,6 +111,7 @@ impl Settings {
             (given.projection.is_some() && !in_distances, "projection"),
             (given.metric.is_some() && !in_distances, "metric"),
             (given.normalization.is_some() && !forces, "normalization"),
+            (given.placebo.is_some() && !forces, "placebo"),
             (given.alignment.is_some() && !method.aligns(), "alignment"),
             (given.lines.is_some() && !sliced, "lines"),
             (given.torsion_lines.is_some() && !sliced, "torsion_lines"),
@@ -157,6 +161,7 @@ impl Settings {
             joint_softmax: given.joint_softmax.unwrap_or(false),
             bandwidths: given.bandwidths.clone().unwrap_or_default(),
             normalize_field: given.normalize_field.unwrap_or(false),
+            placebo: given.placebo.unwrap_or(false),
         };
         settings.check()?;
         Ok(settings)
