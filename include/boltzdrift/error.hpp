@@ -33,9 +33,11 @@ enum class Status : std::int32_t {
 /// An error of the library: what was wrong, where, and what to do, in one line.
 class Error : public std::runtime_error {
 public:
+    /// Of a potential or a program of yours; what() is the message.
     Error(Status status, std::int32_t potential_status, const std::string &message)
         : std::runtime_error(message), status_(status), potential_status_(potential_status) {}
 
+    /// What kind it is.
     Status status() const noexcept { return status_; }
     /// What a C potential returned, where it was one that failed; else 0.
     std::int32_t potential_status() const noexcept { return potential_status_; }

@@ -38,8 +38,9 @@ public:
     virtual std::string name() const { return "of the caller"; }
     /// What tells it from every other potential; kept beside what was computed with it.
     virtual std::string identity() const { return name(); }
+    /// Unit of the positions it is given.
     virtual std::string length_unit() const { return "angstrom"; }
-    /// Forces are energy per length.
+    /// Unit of its energies; forces are energy per length.
     virtual std::string energy_unit() const { return "kcal/mol"; }
     /// Most configurations of a call; 0 for any number.
     virtual std::size_t largest_batch() const { return 0; }

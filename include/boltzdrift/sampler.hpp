@@ -41,6 +41,7 @@ struct Refined {
 /// A trained sampler. Move-only; may be used from many threads at once.
 class Sampler {
 public:
+    /// Loads what `boltzdrift train` or save() wrote; Status::failed where the file cannot be read or is no sampler.
     static Sampler load(std::string_view path) {
         return Sampler(detail::call([&] { return bridge::sampler_load(detail::to_rust(path)); }));
     }

@@ -22,8 +22,10 @@ namespace boltzdrift {
 /// unknown name or a wrong value is an Error of the call that gets them.
 class Settings {
 public:
+    /// One setting.
     class Value {
     public:
+        /// Texts.
         Value(const char *value) : json_(value == nullptr ? "null" : quoted(value)) {}
         Value(std::string_view value) : json_(quoted(value)) {}
         Value(const std::string &value) : json_(quoted(value)) {}
@@ -31,6 +33,7 @@ public:
         template <typename Number, typename = std::enable_if_t<std::is_arithmetic_v<Number>>>
         Value(Number value) : json_(number(value)) {}
 
+        /// As JSON.
         const std::string &json() const noexcept { return json_; }
 
     private:
@@ -50,6 +53,7 @@ public:
     };
 
     Settings() = default;
+    /// JSON, or names and values.
     Settings(const char *json) : json_(json) {}
     Settings(std::string json) : json_(std::move(json)) {}
     Settings(std::initializer_list<std::pair<const char *, Value>> all) {

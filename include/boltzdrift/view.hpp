@@ -14,6 +14,7 @@ template <typename T>
 class View {
 public:
     constexpr View() noexcept = default;
+    /// Of a pointer, or an array.
     constexpr View(T *data, std::size_t size) noexcept : data_(data), size_(size) {}
     template <std::size_t N>
     constexpr View(T (&array)[N]) noexcept : data_(array), size_(N) {}
@@ -26,6 +27,7 @@ public:
                                       decltype(std::declval<const Container &>().data()), T *>>>
     constexpr View(const Container &container) noexcept : data_(container.data()), size_(container.size()) {}
 
+    /// As those of std::span.
     constexpr T *data() const noexcept { return data_; }
     constexpr std::size_t size() const noexcept { return size_; }
     constexpr bool empty() const noexcept { return size_ == 0; }

@@ -1,7 +1,11 @@
 //! Charts as inline SVG. Their colors are names for the style sheet, which knows light, dark and print.
 
+use std::ops::Range;
+
+use plotters::coord::types::RangedCoordf64;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::metrics::{Curve, Curves};
 use crate::{Error, Result};
@@ -20,14 +24,16 @@ pub(super) const WIDE: Size = (440, 280);
 pub(super) const SMALL: Size = (300, 190);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+type Plot<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+type Drawn<T = ()> = std::result::Result<T, DrawingAreaErrorKind<std::io::Error>>;
 
 /// A chart of that size, drawn by `draw`.
-fn svg(size: Size, draw: impl FnOnce(&Area) -> std::result::Result<(), String>) -> Result<String> {
+fn svg(size: Size, draw: impl FnOnce(&Area) -> Drawn) -> Result<String> {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, size).into_drawing_area();
         draw(&area)
-            .and_then(|()| area.present().map_err(|error| error.to_string()))
+            .and_then(|()| area.present())
             .map_err(|error| Error::Numeric(format!("a chart could not be drawn: {error}")))?;
     }
     Ok(text)
@@ -35,6 +41,51 @@ fn svg(size: Size, draw: impl FnOnce(&Area) -> std::result::Result<(), String>) 
 
 fn font(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
+}
+
+/// One axis: its values, what they are, and about how many of them are written. None are where that is 0.
+struct Axis<'a> {
+    range: Range<f64>,
+    name: &'a str,
+    labels: usize,
+    label: &'a dyn Fn(&f64) -> String,
+}
+
+impl<'a> Axis<'a> {
+    fn new(range: Range<f64>, name: &'a str, labels: usize) -> Self {
+        Axis { range, name, labels, label: &|value| tick(*value) }
+    }
+}
+
+/// The axes and the grid that all charts have.
+fn plot<'a, 'b>(area: &'a Area<'b>, x: Axis, y: Axis) -> Drawn<Plot<'a, 'b>> {
+    let mut plot = ChartBuilder::on(area)
+        .margin(8)
+        .margin_right(18)
+        .x_label_area_size(if x.name.is_empty() { 24 } else { 36 })
+        .y_label_area_size(52)
+        .build_cartesian_2d(x.range, y.range)?;
+    let mut mesh = plot.configure_mesh();
+    if x.labels == 0 {
+        mesh.disable_x_mesh();
+    }
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(INK)
+        .label_style(font(11))
+        .axis_desc_style(font(12))
+        .x_labels(x.labels)
+        .y_labels(y.labels)
+        .x_desc(x.name)
+        .y_desc(y.name)
+        .x_label_formatter(x.label)
+        .y_label_formatter(y.label)
+        .draw()?;
+    Ok(plot)
+}
+
+fn line(plot: &mut Plot, points: Vec<(f64, f64)>, color: RGBColor, width: u32) -> Drawn {
+    plot.draw_series([PathElement::new(points, color.stroke_width(width))]).map(drop)
 }
 
 /// Densities on one axis: the reference with its band, then the sides.
@@ -48,47 +99,22 @@ pub(super) fn densities(curves: &Curves, x: &str, y: &str, size: Size) -> Result
     let used = |curve: &Curve| curve.density.iter().rposition(|&density| density > 0.0).unwrap_or(0);
     let bins = (all().map(used).fold(0, usize::max) + 2).min(curves.reference.density.len());
     let width = (curves.stop - curves.start) / curves.reference.density.len() as f64;
-    let stop = curves.start + bins as f64 * width;
     // Steps: a histogram is flat within its bins.
     let steps = |value: &dyn Fn(usize) -> f64| -> Vec<(f64, f64)> {
         let edge = |k: usize| curves.start + k as f64 * width;
         (0..bins).flat_map(|k| [(edge(k), value(k)), (edge(k + 1), value(k))]).collect()
     };
+    let reference = &curves.reference;
+    let upper = steps(&|k| reference.density[k] + BAND * reference.error[k]);
+    let lower = steps(&|k| (reference.density[k] - BAND * reference.error[k]).max(0.0));
+    let band: Vec<(f64, f64)> = upper.into_iter().chain(lower.into_iter().rev()).collect();
     svg(size, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(18)
-            .x_label_area_size(36)
-            .y_label_area_size(48)
-            .build_cartesian_2d(curves.start..stop, 0.0..top)
-            .map_err(|error| error.to_string())?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style(font(11))
-            .axis_desc_style(font(12))
-            .x_labels(if size.0 > 400 { 9 } else { 5 })
-            .y_labels(5)
-            .x_desc(x)
-            .y_desc(y)
-            .x_label_formatter(&|value| tick(*value))
-            .y_label_formatter(&|value| tick(*value))
-            .draw()
-            .map_err(|error| error.to_string())?;
-        let reference = &curves.reference;
-        let upper = steps(&|k| reference.density[k] + BAND * reference.error[k]);
-        let mut lower = steps(&|k| (reference.density[k] - BAND * reference.error[k]).max(0.0));
-        lower.reverse();
-        let band: Vec<(f64, f64)> = upper.into_iter().chain(lower).collect();
-        let line = |values: &Curve, color: RGBColor| {
-            PathElement::new(steps(&|k| values.density[k]), color.stroke_width(2))
-        };
-        chart.draw_series([Polygon::new(band, REFERENCE.mix(0.3))]).map_err(|error| error.to_string())?;
-        chart.draw_series([line(reference, REFERENCE)]).map_err(|error| error.to_string())?;
-        for (side, color) in curves.sides.iter().zip(SIDES) {
-            chart.draw_series([line(side, color)]).map_err(|error| error.to_string())?;
+        let across = curves.start..curves.start + bins as f64 * width;
+        let labels = if size.0 > SMALL.0 { 9 } else { 5 };
+        let mut plot = plot(area, Axis::new(across, x, labels), Axis::new(0.0..top, y, 5))?;
+        plot.draw_series([Polygon::new(band, REFERENCE.mix(0.3))])?;
+        for (curve, color) in all().zip(std::iter::once(REFERENCE).chain(SIDES)) {
+            line(&mut plot, steps(&|k| curve.density[k]), color, 2)?;
         }
         Ok(())
     })
@@ -108,9 +134,8 @@ pub(super) fn points(
     y: &str,
     (low, high): (Option<f64>, f64),
 ) -> Result<String> {
-    let ends = series.iter().flat_map(|points| points.values.iter().flatten());
     let mut range = (low.unwrap_or(f64::INFINITY), high);
-    for (value, error) in ends.clone() {
+    for (value, error) in series.iter().flat_map(|points| points.values.iter().flatten()) {
         range = (range.0.min(value - BAND * error), range.1.max(value + BAND * error));
     }
     if let Some(level) = level {
@@ -120,54 +145,27 @@ pub(super) fn points(
     let bottom = if low.is_some() { range.0 } else { range.0 - margin };
     let count = categories.len() as f64;
     svg(WIDE, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(18)
-            .x_label_area_size(24)
-            .y_label_area_size(48)
-            .build_cartesian_2d(0.0..count, bottom..range.1 + margin)
-            .map_err(|error| error.to_string())?;
-        chart
-            .configure_mesh()
-            .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style(font(11))
-            .axis_desc_style(font(12))
-            .x_labels(0)
-            .y_labels(6)
-            .y_desc(y)
-            .y_label_formatter(&|value| tick(*value))
-            .draw()
-            .map_err(|error| error.to_string())?;
+        let up = Axis::new(bottom..range.1 + margin, y, 6);
+        let mut plot = plot(area, Axis::new(0.0..count, "", 0), up)?;
         if let Some(level) = level {
-            let across = PathElement::new(vec![(0.0, level), (count, level)], INK.stroke_width(1));
-            chart.draw_series([across]).map_err(|error| error.to_string())?;
+            line(&mut plot, vec![(0.0, level), (count, level)], INK, 1)?;
         }
         for (place, points) in series.iter().enumerate() {
             let shift = (place as f64 + 1.0) / (series.len() as f64 + 1.0);
             for (k, value) in points.values.iter().enumerate() {
-                let Some((value, error)) = value else { continue };
+                let &Some((value, error)) = value else { continue };
                 let at = k as f64 + shift;
                 let bar = vec![(at, value - BAND * error), (at, value + BAND * error)];
-                chart
-                    .draw_series([PathElement::new(bar, points.color.stroke_width(2))])
-                    .map_err(|error| error.to_string())?;
-                chart
-                    .draw_series([Circle::new((at, *value), 4, points.color.filled())])
-                    .map_err(|error| error.to_string())?;
+                line(&mut plot, bar, points.color, 2)?;
+                plot.draw_series([Circle::new((at, value), 4, points.color.filled())])?;
             }
         }
-        let (across, down) = chart.plotting_area().get_pixel_range();
+        let (across, down) = plot.plotting_area().get_pixel_range();
         let step = f64::from(across.end - across.start) / count;
         for (k, name) in categories.iter().enumerate() {
-            let style = font(11).pos(plotters::style::text_anchor::Pos::new(
-                plotters::style::text_anchor::HPos::Center,
-                plotters::style::text_anchor::VPos::Top,
-            ));
             let x = across.start + (step * (k as f64 + 0.5)) as i32;
-            area.draw_text(name, &style, (x, down.end + 6)).map_err(|error| error.to_string())?;
+            let style = font(11).pos(Pos::new(HPos::Center, VPos::Top));
+            area.draw_text(name, &style, (x, down.end + 6))?;
         }
         Ok(())
     })
@@ -182,10 +180,8 @@ pub(super) fn matrix(names: &[String], values: &[((usize, usize), f64)]) -> Resu
     let largest = values.iter().map(|(_, value)| *value).fold(f64::MIN_POSITIVE, f64::max);
     let size = (cell * 0.36).clamp(5.0, 11.0) as u32;
     svg((SIDE as u32, SIDE as u32), |area| {
-        use plotters::style::text_anchor::{HPos, Pos, VPos};
         let say = |text: &str, size: u32, at: (i32, i32), across: HPos| {
-            let style = font(size).pos(Pos::new(across, VPos::Center));
-            area.draw_text(text, &style, at).map_err(|error| error.to_string())
+            area.draw_text(text, &font(size).pos(Pos::new(across, VPos::Center)), at)
         };
         let half = (cell / 2.0) as i32;
         for (k, name) in names.iter().enumerate() {
@@ -196,7 +192,7 @@ pub(super) fn matrix(names: &[String], values: &[((usize, usize), f64)]) -> Resu
             for (row, column) in [(i, j), (j, i)] {
                 let corners = [(at(column), at(row)), (at(column + 1) - 1, at(row + 1) - 1)];
                 let fill = SIDES[1].mix(0.05 + 0.85 * value / largest).filled();
-                area.draw(&Rectangle::new(corners, fill)).map_err(|error| error.to_string())?;
+                area.draw(&Rectangle::new(corners, fill))?;
                 if names.len() <= 12 {
                     let middle = (at(column) + half, at(row) + half);
                     say(&format!("{value:.3}"), size.min(10), middle, HPos::Center)?;
@@ -216,39 +212,15 @@ pub(super) fn losses(losses: &[(usize, f64)]) -> Result<String> {
     let high = points.iter().map(|point| point.1).fold(f64::NEG_INFINITY, f64::max);
     let margin = 0.05 * (high - low).max(1e-6);
     let last = points.last().map_or(1.0, |point| point.0);
+    let name = if logarithmic { "loss (logarithmic)" } else { "loss" };
+    let power = |value: &f64| format!("{:.2e}", 10_f64.powf(*value));
     svg(WIDE, |area| {
-        let mut chart = ChartBuilder::on(area)
-            .margin(8)
-            .margin_right(18)
-            .x_label_area_size(36)
-            .y_label_area_size(56)
-            .build_cartesian_2d(0.0..last.max(1.0), low - margin..high + margin)
-            .map_err(|error| error.to_string())?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style(font(11))
-            .axis_desc_style(font(12))
-            .x_labels(5)
-            .y_labels(6)
-            .x_desc("step")
-            .y_desc(if logarithmic { "loss (logarithmic)" } else { "loss" })
-            .x_label_formatter(&|value| format!("{value:.0}"))
-            .y_label_formatter(&|value| {
-                if logarithmic {
-                    format!("{:.2e}", 10_f64.powf(*value))
-                } else {
-                    tick(*value)
-                }
-            })
-            .draw()
-            .map_err(|error| error.to_string())?;
-        chart
-            .draw_series([PathElement::new(points, SIDES[0].stroke_width(2))])
-            .map_err(|error| error.to_string())?;
-        Ok(())
+        let across = Axis { label: &|step| format!("{step:.0}"), ..Axis::new(0.0..last.max(1.0), "step", 5) };
+        let mut up = Axis::new(low - margin..high + margin, name, 6);
+        if logarithmic {
+            up.label = &power;
+        }
+        line(&mut plot(area, across, up)?, points, SIDES[0], 2)
     })
 }
 
