@@ -363,6 +363,6 @@ int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p
     potential->destroy = destroy;
     potential->user_data = p;
     potential->name = "LAMMPS";
-    potential->flags = 0; /* one instance, one call at a time */
+    potential->flags = BZD_IN_ORDER; /* one instance: one call at a time */
     return 0;
 }
