@@ -16,7 +16,8 @@ sanitized() { # sanitized CARGO_ARGUMENT...
         BOLTZDRIFT_TEST_PRELOAD=$runtime ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
         UBSAN_OPTIONS=print_stacktrace=1 \
         cargo test --release --locked --no-fail-fast "$@" --test c_programs --test c_api --test potential_faults \
-        --test potential_ways --test lammps_potential -- --skip memory_stays_flat --skip first_samples_are_there_soon \
+        --test potential_ways --test label_ways --test lammps_potential \
+        -- --skip memory_stays_flat --skip first_samples_are_there_soon \
         --skip valgrind_finds_nothing
 }
 echo '=== sanitizers, training included'

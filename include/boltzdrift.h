@@ -111,7 +111,7 @@ bzd_status_t bzd_unit(const char *unit, const char *quantity, double *factor);
  * Errors: BZD_INVALID for "lj", which has no angstrom and no kelvin, and for unknown styles. */
 bzd_status_t bzd_lammps_units(const char *style, double *factors, size_t length);
 
-/* ---- Trajectories. Example: examples/c/trajectory.c ------------------------------------------------------------- */
+/* ---- Trajectories. Examples: examples/c/trajectory.c, examples/c/label.c ---------------------------------------- */
 
 /* Reads a trajectory: LAMMPS dump, extended XYZ, .npz of MD17 or sGDML, and the formats of chemfiles. `reading` has
  * the command line's options: {"units": "real", "length_unit": "angstrom", "energy_unit": "eV", "force_unit":
@@ -167,10 +167,26 @@ bzd_status_t bzd_dataset_write(const bzd_dataset_t *dataset, const char *path);
  * run was meant to have, or 0. Errors: BZD_INVALID for a negative temperature. */
 bzd_status_t bzd_dataset_inspect(const bzd_dataset_t *dataset, double kelvin, char **json);
 
-/* Energies and forces of all frames from a potential, in place of those they have. After a failure the dataset is as it was.
+/* Energies and forces of all frames from a potential, in place of those they have. After a failure the dataset is as it was,
+ * and the potential keeps what is done: the next call with both goes on there, bzd_dataset_labelled gives it.
  * Errors: BZD_POTENTIAL, naming the frame; BZD_INTERRUPTED. Threads: nobody else may be using the two objects. */
 bzd_status_t bzd_dataset_label(bzd_dataset_t *dataset, bzd_potential_t *potential, bzd_progress_fn progress,
                                void *user_data);
+
+/* The frames that the last bzd_dataset_label with this potential had done when it failed or was stopped, with their labels.
+ * Errors: BZD_UNSUPPORTED where there are none. Threads: nobody else may be using the potential. */
+bzd_status_t bzd_dataset_labelled(const bzd_dataset_t *dataset, bzd_potential_t *potential, bzd_dataset_t **done);
+
+/* Writes the frames with energies and forces from a potential to a file, as `boltzdrift label`: .npz, .xyz, or .lammpstrj
+ * without energies. What is done lies in PATH.partial until the file is whole. After a failure or a kill the next call goes on
+ * there: with the same frames, a potential of the same identity, in this process or another. Settings: {"batch": 64,
+ * "skip_failing": false}: frames of a call, and whether frames on which the potential fails are left out. `report` (JSON) may
+ * be NULL: "frames" written, "kept_before" by earlier calls, numbers of those "left_out", "difference" from labels they had.
+ * Errors: BZD_POTENTIAL, naming the frame; BZD_INTERRUPTED; BZD_INVALID for a format without forces, a potential without name
+ * and identity, and a PATH.partial of other frames or another potential; BZD_FAILED where it is damaged or nothing can be
+ * written. Threads: nobody else may be using the potential. */
+bzd_status_t bzd_dataset_label_to(const bzd_dataset_t *dataset, bzd_potential_t *potential, const char *path,
+                                  const char *settings, bzd_progress_fn progress, void *user_data, char **report);
 
 /* Compares samples with a reference, as JSON: the figures of `boltzdrift evaluate --json`.
  * Errors: BZD_INVALID for another molecule, or fewer than two frames. */
@@ -204,6 +220,10 @@ typedef int32_t (*bzd_potential_fn)(void *user_data, size_t n_systems, size_t n_
  * thread's call of the library, nor hold a lock while it calls the library itself. */
 #define BZD_CONCURRENT 1u
 
+/* `evaluate` fills in frame after frame, the energy of each last. So where a call fails, the frames before the one that is
+ * named are done: labels of them are kept, and they are not asked for again. */
+#define BZD_IN_ORDER 2u
+
 /* What a caller says of its potential. Clear it (= {0}), set struct_size to sizeof(bzd_potential_desc), and what is
  * not 0. Strings are copied. Fields may be added at the end. */
 typedef struct bzd_potential_desc {
@@ -217,7 +237,7 @@ typedef struct bzd_potential_desc {
     const char *length_unit;                      /* angstrom where NULL */
     const char *energy_unit;                      /* kcal/mol where NULL; forces are energy per length */
     size_t largest_batch;                         /* most n_systems of a call; any where 0 */
-    uint32_t flags;                               /* 0 or BZD_CONCURRENT */
+    uint32_t flags;                               /* BZD_CONCURRENT | BZD_IN_ORDER, each or none */
     uint32_t reserved;                            /* 0 */
 } bzd_potential_desc;
 

@@ -93,6 +93,14 @@ mod ffi {
         fn dataset_write(dataset: &Dataset, path: &str) -> Result<()>;
         fn dataset_inspect(dataset: &Dataset, kelvin: f64) -> Result<String>;
         fn dataset_label(dataset: &mut Dataset, potential: &mut Handle, listener: &Listener) -> Result<()>;
+        fn dataset_labelled(dataset: &Dataset, potential: &Handle) -> Result<Box<Dataset>>;
+        fn dataset_label_to(
+            dataset: &Dataset,
+            potential: &mut Handle,
+            path: &str,
+            settings: &str,
+            listener: &Listener,
+        ) -> Result<String>;
         fn evaluate(samples: &Dataset, reference: &Dataset) -> Result<String>;
 
         fn potential_open(spec: &str) -> Result<Box<Handle>>;
@@ -272,7 +280,21 @@ fn dataset_inspect(dataset: &Dataset, kelvin: f64) -> Answer<String> {
 }
 
 fn dataset_label(dataset: &mut Dataset, potential: &mut Handle, listener: &Listener) -> Answer<()> {
-    guarded(|| calls::dataset::label(dataset, potential.0.as_mut(), &mut hears(listener)))
+    guarded(|| calls::label::in_memory(dataset, potential, &mut hears(listener)))
+}
+
+fn dataset_labelled(dataset: &Dataset, potential: &Handle) -> Answer<Box<Dataset>> {
+    guarded(|| Ok(Box::new(calls::label::done(dataset, potential)?)))
+}
+
+fn dataset_label_to(
+    dataset: &Dataset,
+    potential: &mut Handle,
+    path: &str,
+    settings: &str,
+    listener: &Listener,
+) -> Answer<String> {
+    guarded(|| calls::label::to_file(dataset, potential, path, text(settings), &mut hears(listener)))
 }
 
 fn evaluate(samples: &Dataset, reference: &Dataset) -> Answer<String> {

@@ -27,10 +27,11 @@ fn good(program: &mut Command) -> String {
 }
 
 /// The examples and their arguments. `refine` and `place` take the sampler that `train` writes.
-const EXAMPLES: [(&str, &[&str]); 7] = [
+const EXAMPLES: [(&str, &[&str]); 8] = [
     ("library", &[]),
     ("trajectory", &["water.xyz"]),
     ("potential", &[]),
+    ("label", &["labelled.npz"]),
     ("train", &["water.safetensors"]),
     ("refine", &["water.safetensors", "500"]),
     ("place", &["water.safetensors"]),

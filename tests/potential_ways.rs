@@ -5,7 +5,7 @@
 
 mod command;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use boltzdrift::dataset::{self, Dataset, ReadOptions, WriteOptions, Writer};
@@ -71,20 +71,6 @@ fn write(path: &Path, frames: &Array3<f64>) {
     writer.finish().unwrap();
 }
 
-/// Python with this build's library; none, with the reason, where there is no Python for it.
-fn python() -> Option<Command> {
-    let python: PathBuf = root().join(".venv/bin/python");
-    if !python.exists() {
-        eprintln!("Python skipped: no .venv (make setup installs it)");
-        return None;
-    }
-    let mut command = Command::new(python);
-    command.env("PYTHONPATH", root().join("python"));
-    command.env("BOLTZDRIFT_LIBRARY", command::library().join("libboltzdrift.so"));
-    command.arg(root().join("tests/python/lennard_jones.py"));
-    Some(command)
-}
-
 #[test]
 fn all_ways_agree_to_the_last_bit_and_forces_are_slopes() {
     let keep = tempfile::tempdir().unwrap();
@@ -109,7 +95,7 @@ fn all_ways_agree_to_the_last_bit_and_forces_are_slopes() {
         ("callback in a callback", printed(Command::new(&evaluate).args(["callback", &spec]), &given)),
         ("concurrent", printed(Command::new(&evaluate).args(["concurrent", &spec]), &given)),
     ];
-    if let Some(mut python) = python() {
+    if let Some(mut python) = command::python(root(), "tests/python/lennard_jones.py") {
         ways.push(("Python", printed(python.args(["0.2381", "1.96"]), &given)));
     }
     write(&folder.join("frames.npz"), &x);

@@ -60,6 +60,24 @@ fn clusters_have_their_known_energies_and_forces() {
     }
 }
 
+/// A plug-in that does something odd when it is opened.
+const ODD: &str = r#"
+#include <boltzdrift.h>
+#include <stdio.h>
+#include <string.h>
+static int32_t evaluate(void *user_data, size_t n, size_t atoms, const int32_t *z, const double *x, const double *cells,
+                        double *e, double *f) {
+    (void)user_data, (void)n, (void)atoms, (void)z, (void)x, (void)cells, (void)e, (void)f;
+    return 0;
+}
+int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *own, char *message, size_t size) {
+    bzd_potential_fn used = evaluate;
+    (void)abi, (void)options, (void)own, (void)message, (void)size, (void)used, (void)snprintf, (void)memset;
+    BODY
+    return 0;
+}
+"#;
+
 #[test]
 fn what_is_wrong_is_said() {
     let keep = tempfile::tempdir().unwrap();
@@ -86,6 +104,28 @@ fn what_is_wrong_is_said() {
         &format!("plugin:{}", plugin(folder, &empty, "empty.so").display()),
         &["no function bzd_plugin_open"],
     );
+
+    // Plug-ins that are wrong themselves: the file is named, and what its author is to do.
+    for (k, (body, words)) in [
+        (
+            "if (abi != 7) { snprintf(message, size, \"written for ABI 7\"); return 4; }",
+            &["status 4", "written for ABI 7"][..],
+        ),
+        ("memset(message, 'x', size); return 1;", &["status 1", "xxx"]),
+        ("return 0;", &["has no function", "set `evaluate`"]),
+        ("own->evaluate = evaluate; own->struct_size = 3;", &["struct_size 3", "sizeof(bzd_potential_desc)"]),
+        ("own->evaluate = evaluate; own->flags = 64;", &["flags 64", "BZD_IN_ORDER"]),
+        ("own->evaluate = evaluate; own->length_unit = \"parsec\";", &["parsec"]),
+        ("own->evaluate = evaluate; own->energy_unit = \"nm\";", &["'nm'", "energy"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let source = folder.join(format!("odd{k}.c"));
+        std::fs::write(&source, ODD.replace("BODY", body)).unwrap();
+        let library = plugin(folder, &source, &format!("odd{k}.so"));
+        refused(&format!("plugin:{}:x", library.display()), &[&[&*format!("odd{k}.so")], words].concat());
+    }
 
     let mut potential = Spec::parse(&spec(&library)).unwrap().open().unwrap();
     let mut x = ndarray::concatenate![ndarray::Axis(0), simplex(3, BEST), simplex(3, BEST), simplex(3, BEST)];

@@ -13,36 +13,15 @@
  * that equilibration.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "lammps_library.h"
 #include <boltzdrift.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MOST_WORDS = 64, MESSAGE = 512 };
-
-/* What is used of LAMMPS' library.h; atom ids there are 1 .. n. */
-struct lammps {
-    void *(*open_no_mpi)(int argc, char **argv, void **handle);
-    void (*close)(void *handle);
-    void (*file)(void *handle, const char *name);
-    char *(*command)(void *handle, const char *text);
-    double (*get_natoms)(void *handle);
-    double (*get_thermo)(void *handle, const char *keyword);
-    void (*extract_box)(void *handle, double *low, double *high, double *xy, double *yz, double *xz, int *periodic,
-                        int *change);
-    int (*extract_setting)(void *handle, const char *name);
-    void *(*extract_global)(void *handle, const char *name);
-    void *(*extract_atom)(void *handle, const char *name);
-    void (*gather_atoms)(void *handle, const char *name, int type, int count, void *data);
-    void (*scatter_atoms)(void *handle, const char *name, int type, int count, void *data);
-    int (*has_error)(void *handle);
-    int (*get_last_error_message)(void *handle, char *text, int size);
-    int (*has_exceptions)(void);
-};
 
 struct potential {
     struct lammps api;
@@ -93,38 +72,10 @@ static int failed(struct potential *p, const char *doing) {
     return 1;
 }
 
-/* An input that says quit ends the program: refused where it is seen, and else not left to pass for a success. */
-static int in_lammps = 0;
-
-static void ended(void) {
-    if (in_lammps) {
-        static const char said[] = "LAMMPS ended the program: its input says quit\n";
-        (void)!write(STDERR_FILENO, said, sizeof said - 1);
-        _exit(1);
-    }
-}
-
-static int says_quit(const char *name) {
-    char line[4096];
-    int found = 0;
-    FILE *input = fopen(name, "r");
-    while (input != NULL && !found && fgets(line, (int)sizeof line, input) != NULL) {
-        line[strcspn(line, "#\n")] = '\0';
-        char *rest = NULL;
-        for (char *word = strtok_r(line, " \t\"'", &rest); word != NULL; word = strtok_r(NULL, " \t\"'", &rest)) {
-            found = found || strcmp(word, "quit") == 0;
-        }
-    }
-    if (input != NULL) {
-        fclose(input);
-    }
-    return found;
-}
-
 static int32_t open_lammps(struct potential *p) {
     double low[3], high[3], xy, yz, xz;
     int periodic[3], change;
-    if (says_quit(p->input)) {
+    if (lammps_says_quit(p->input)) {
         return say(p, 1, "%s says quit, which would end this program: take it out", p->input);
     }
     p->handle = p->api.open_no_mpi(p->argc, p->argv, NULL);
@@ -138,9 +89,9 @@ static int32_t open_lammps(struct potential *p) {
     if (failed(p, "atom_modify map yes")) {
         return 1;
     }
-    in_lammps = 1;
+    lammps_reads = 1;
     p->api.file(p->handle, p->input);
-    in_lammps = 0;
+    lammps_reads = 0;
     if (failed(p, p->input)) {
         return 1;
     }
@@ -238,53 +189,6 @@ static void destroy(void *user_data) {
     free(p);
 }
 
-/* The functions of LAMMPS' library; 0 where one is missing, with a message. */
-static int load(struct potential *p, const char *library, const char *mpi) {
-    const struct {
-        const char *name;
-        void *place;
-    } functions[] = {
-        {"lammps_open_no_mpi", &p->api.open_no_mpi},
-        {"lammps_close", &p->api.close},
-        {"lammps_file", &p->api.file},
-        {"lammps_command", &p->api.command},
-        {"lammps_get_natoms", &p->api.get_natoms},
-        {"lammps_get_thermo", &p->api.get_thermo},
-        {"lammps_extract_box", &p->api.extract_box},
-        {"lammps_extract_setting", &p->api.extract_setting},
-        {"lammps_extract_global", &p->api.extract_global},
-        {"lammps_extract_atom", &p->api.extract_atom},
-        {"lammps_gather_atoms", &p->api.gather_atoms},
-        {"lammps_scatter_atoms", &p->api.scatter_atoms},
-        {"lammps_has_error", &p->api.has_error},
-        {"lammps_get_last_error_message", &p->api.get_last_error_message},
-        {"lammps_config_has_exceptions", &p->api.has_exceptions},
-    };
-    /* Never unloaded: LAMMPS and MPI leave threads and handlers behind. */
-    if (mpi != NULL && dlopen(mpi, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE) == NULL) {
-        say(p, 1, "mpi=%s cannot be loaded: %s", mpi, dlerror());
-        return 0;
-    }
-    void *opened = dlopen(library, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (opened == NULL) {
-        say(p, 1, "LAMMPS' library cannot be loaded, give library=FILE, and mpi=FILE for its MPI: %s", dlerror());
-        return 0;
-    }
-    for (size_t k = 0; k < sizeof functions / sizeof *functions; k++) {
-        void *symbol = dlsym(opened, functions[k].name);
-        if (symbol == NULL) {
-            say(p, 1, "%s has no function %s: a newer LAMMPS is needed", library, functions[k].name);
-            return 0;
-        }
-        memcpy(functions[k].place, &symbol, sizeof symbol);
-    }
-    if (!p->api.has_exceptions()) {
-        say(p, 1, "%s ends the program where it fails: build LAMMPS with exceptions", library);
-        return 0;
-    }
-    return 1;
-}
-
 /* Takes the options apart: LAMMPS' arguments into argv; 0 where they are wrong. */
 static int parse(struct potential *p, const char *options, const char **library, const char **mpi) {
     static char program[] = "boltzdrift", log[] = "-log", screen[] = "-screen", none[] = "none", var[] = "-var",
@@ -353,7 +257,9 @@ int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p
         snprintf(message, message_size, "out of memory");
         return 3;
     }
-    if (atexit(ended) != 0 || !parse(p, options, &library, &mpi) || !load(p, library, mpi) || open_lammps(p) != 0 || !units(p, potential)) {
+    if (atexit(lammps_ended) != 0 || !parse(p, options, &library, &mpi) ||
+        !lammps_load(&p->api, library, mpi, p->message, sizeof p->message) || open_lammps(p) != 0 ||
+        !units(p, potential)) {
         snprintf(message, message_size, "%s", p->message);
         destroy(p);
         return 2;
@@ -363,6 +269,6 @@ int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p
     potential->destroy = destroy;
     potential->user_data = p;
     potential->name = "LAMMPS";
-    potential->flags = 0; /* one instance, one call at a time */
+    potential->flags = BZD_IN_ORDER; /* one instance: one call at a time */
     return 0;
 }

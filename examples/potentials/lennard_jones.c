@@ -78,6 +78,6 @@ int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p
     potential->destroy = free;
     potential->user_data = own;
     potential->name = "Lennard-Jones";
-    potential->flags = 0;
+    potential->flags = BZD_IN_ORDER; /* system after system, the energy last */
     return 0;
 }

@@ -72,11 +72,36 @@ public:
     }
 
     /// Energies and forces of all frames from a potential, in place of those they have. After a failure the dataset is as it
-    /// was.
+    /// was, and `potential` keeps what is done: the next call with the same AnyPotential goes on there, labelled() gives it.
     void label(const AnyPotential &potential, const Listener &listener = {}) {
         detail::Ear ear(listener);
         const auto heard = ear.bridge();
         detail::call([&] { bridge::dataset_label(*box_, potential.handle(), heard); }, potential, ear);
+    }
+
+    /// The frames that the last label() with this AnyPotential had done when it failed or was stopped, with their labels.
+    /// Status::unsupported where there are none.
+    Dataset labelled(const AnyPotential &potential) const {
+        return Dataset(detail::call([&] { return bridge::dataset_labelled(*box_, potential.handle()); }));
+    }
+
+    /// Writes the frames with energies and forces from a potential to a file, as `boltzdrift label`: .npz, .xyz, or .lammpstrj
+    /// without energies. What is done lies in PATH.partial until the file is whole; after a failure or a kill the next call
+    /// with the same frames and a potential of the same identity goes on there. Settings: batch (64), skip_failing (false).
+    /// Returns JSON: "frames" written, "kept_before" by earlier calls, those "left_out", "difference" from labels they had.
+    std::string label_to(std::string_view path, const AnyPotential &potential, const Settings &settings = {},
+                         const Listener &listener = {}) const {
+        detail::Ear ear(listener);
+        const auto heard = ear.bridge();
+        return detail::to_std(detail::call(
+            [&] {
+                auto report = bridge::dataset_label_to(*box_, potential.handle(), detail::to_rust(path),
+                                                       detail::to_rust(settings.json()), heard);
+                // What it threw for frames that were left out, or that succeeded alone.
+                potential.forget();
+                return report;
+            },
+            potential, ear));
     }
 
     /// Writes the frames, through a temporary file; the extension tells the format.

@@ -49,33 +49,35 @@ private:
 
 namespace detail {
 
-/// Keeps the first exception of callbacks, which may run in several threads.
+/// Keeps the last exception of callbacks, which may run in several threads.
 class Caught {
 public:
     /// Called where an exception is handled.
     void keep() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!first_) {
-            first_ = std::current_exception();
-        }
+        last_ = std::current_exception();
     }
     void rethrow() {
-        std::exception_ptr first;
+        std::exception_ptr last;
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            std::swap(first, first_);
+            std::swap(last, last_);
         }
-        if (first) {
-            std::rethrow_exception(first);
+        if (last) {
+            std::rethrow_exception(last);
         }
+    }
+    void forget() noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        last_ = nullptr;
     }
 
 private:
     std::mutex mutex_;
-    std::exception_ptr first_;
+    std::exception_ptr last_;
 };
 
-/// Runs a call of the bridge. Exceptions that callbacks threw go on; everything else is an Error.
+/// Runs a call of the bridge. An exception of the callback that ended it goes on; everything else is an Error.
 template <typename Work, typename... Callbacks>
 auto call(Work &&work, [[maybe_unused]] Callbacks &...callbacks) {
     const auto asked = [&] {
@@ -86,7 +88,7 @@ auto call(Work &&work, [[maybe_unused]] Callbacks &...callbacks) {
         } catch (const std::exception &error) { // the bridge throws nothing but rust::Error, which is declared elsewhere
             const auto status = static_cast<Status>(bridge::last_status());
             const std::int32_t own = bridge::last_potential_status();
-            (callbacks.rethrow(), ...);
+            (callbacks.rethrow(status), ...);
             throw Error(status, own, error.what());
         }
     };

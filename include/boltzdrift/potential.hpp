@@ -47,6 +47,9 @@ public:
     /// Whether evaluate() may be called from several threads at once, the library's own. It must not wait there for another
     /// thread's call of the library, nor hold a lock while it calls the library itself.
     virtual bool concurrent() const { return false; }
+    /// Whether evaluate() fills in configuration after configuration, the energy of each last. So where it fails, those before
+    /// the one that is named are done: labels of them are kept, and they are not asked for again.
+    virtual bool in_order() const { return false; }
 
 protected:
     Potential() = default;
@@ -99,6 +102,14 @@ public:
             hook_->caught.rethrow();
         }
     }
+    void rethrow(Status status) const {
+        status == Status::potential ? rethrow() : forget();
+    }
+    void forget() const noexcept {
+        if (hook_) {
+            hook_->caught.forget();
+        }
+    }
 
 private:
     /// What the library's callback gets; its address stays the same when the object is moved.
@@ -106,6 +117,7 @@ private:
         explicit Hook(Potential *own) : potential(own) {}
         Potential *potential;
         std::unique_ptr<Potential> owned;
+        bool concurrent = false;
         detail::Caught caught;
     };
 
@@ -122,6 +134,9 @@ private:
                                            {cells, cells == nullptr ? 0 : systems * 9},
                                            {energies, systems},
                                            {forces, all}});
+            if (!self.concurrent) {
+                self.caught.forget(); // what it threw before was not the end
+            }
             return 0;
         } catch (...) {
             self.caught.keep();
@@ -145,7 +160,8 @@ private:
         description.length_unit = length.c_str();
         description.energy_unit = energy.c_str();
         description.largest_batch = own.largest_batch();
-        description.flags = own.concurrent() ? BZD_CONCURRENT : 0;
+        hook.concurrent = own.concurrent();
+        description.flags = (hook.concurrent ? BZD_CONCURRENT : 0) | (own.in_order() ? BZD_IN_ORDER : 0);
         return detail::call([&] { return bridge::potential_from_callback(description); });
     }
 

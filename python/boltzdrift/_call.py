@@ -15,6 +15,10 @@ _POTENTIAL = 5
 class Keeper(Protocol):
     """A Python function that C calls, and that keeps the exception it ended with."""
 
+    @property
+    def ends(self) -> type[BoltzdriftError]:
+        """What the library says of a call that such an exception has ended."""
+
     def take(self) -> BaseException | None:
         """The exception since the last call, once."""
 
@@ -29,8 +33,8 @@ def _error(status: int) -> BoltzdriftError:
 def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
     """Calls a function of the library without the GIL.
 
-    An exception that one of the `keepers` was left with comes out as itself, with the library's message as a
-    note; any other failure as the exception of its status.
+    The exception of one of the `keepers` that ended the call comes out as itself, with the library's message
+    as a note; any other failure as the exception of its status.
     """
     _library.check_process()
     for keeper in keepers:
@@ -40,10 +44,9 @@ def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
         failure = _error(status) if status != 0 else None
     for keeper in keepers:
         kept = keeper.take()
-        # A potential may fail for a trial state that the library then rejects; an interrupt is never
-        # swallowed.
-        if kept is not None and (failure is not None or not isinstance(kept, Exception)):
-            if isinstance(failure, PotentialError):
+        # A potential may fail on a frame that is then left out; an interrupt is never swallowed.
+        if kept is not None and (isinstance(failure, keeper.ends) or not isinstance(kept, Exception)):
+            if failure is not None:
                 kept.add_note(str(failure))
             raise kept
     if failure is not None:

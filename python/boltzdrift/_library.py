@@ -44,6 +44,9 @@ class ProgressStruct(Structure):
     )
 
 
+IN_ORDER = 2
+"""BZD_IN_ORDER: a potential fills in frame after frame, so that those before a failing one are done."""
+
 PROGRESS = CFUNCTYPE(c_int32, c_void_p, POINTER(ProgressStruct))
 LOG = CFUNCTYPE(None, c_void_p, c_int32, c_char_p)
 EVALUATE = CFUNCTYPE(
@@ -107,6 +110,8 @@ PROTOTYPES = {
     "bzd_dataset_write": "ps",
     "bzd_dataset_inspect": "pdo",
     "bzd_dataset_label": "ppcp",
+    "bzd_dataset_labelled": "ppo",
+    "bzd_dataset_label_to": "ppsscpo",
     "bzd_evaluate": "ppo",
     "bzd_potential_open": "so",
     "bzd_potential_from_callback": "oo",

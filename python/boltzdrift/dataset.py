@@ -227,9 +227,12 @@ class Dataset(Owner):
     def label(self, potential: Potential, progress: ProgressFunction | bool | None = None) -> None:
         """Energies and forces of all frames from a potential, in place of those they have.
 
+        After a failure the frames are as they were, and the potential keeps what is done: the next call with
+        the same two goes on there, `labelled` gives it.
+
         Raises:
-            PotentialError: It failed; the message names the frame, and the frames are as they were. An
-                exception of a Python potential comes out as itself.
+            PotentialError: It failed; the message names the frame. An exception of a Python potential comes
+                out as itself.
         """
         listener = Listener(progress)
         keepers = (*keepers_of(potential), listener)
@@ -241,6 +244,79 @@ class Dataset(Owner):
                 call("bzd_dataset_label", pointer, field, listener.callback, None, keepers=keepers)
         finally:
             listener.close()
+
+    def labelled(self, potential: Potential) -> Dataset:
+        """The frames that the last `label` with this potential had done when it failed or was stopped, with
+        their labels.
+
+        Raises:
+            UnsupportedError: There are none.
+        """
+        done = Handle("dataset", "bzd_dataset_free")
+        with (
+            borrow(self, "dataset") as pointer,
+            borrow(potential, "potential", exclusive=True) as field,
+        ):
+            call("bzd_dataset_labelled", pointer, field, ctypes.byref(done.pointer))
+        return Dataset(done)
+
+    def label_to(
+        self,
+        path: StrPath,
+        potential: Potential,
+        *,
+        batch: int | None = None,
+        skip_failing: bool = False,
+        progress: ProgressFunction | bool | None = None,
+    ) -> dict[str, Any]:
+        """Writes the frames with energies and forces from a potential to a file, as `boltzdrift label`.
+
+        What is done lies in `path` + ".partial" until the file is whole. After a failure, Ctrl-C or a kill
+        the same call goes on there: with the same frames and a potential of the same identity.
+
+        Args:
+            path: .npz, .xyz, or .lammpstrj, which has no place for energies.
+            potential: Any potential.
+            batch: Frames of a call; 64 where None.
+            skip_failing: Leave out the frames on which the potential fails, instead of stopping at the
+                first.
+            progress: True for a bar, or a function of a `Progress`.
+
+        Returns:
+            "frames" written, "kept_before" by earlier calls, the numbers of those "left_out", and the
+            "difference" from labels that they had.
+
+        Raises:
+            PotentialError: It failed; the message names the frame. An exception of a Python potential comes
+                out as itself.
+            InvalidError: The format has no forces, or the partial results are of other frames or another
+                potential.
+        """
+        given = _arguments.settings(
+            batch=None if batch is None else _arguments.count(batch, "batch", 1),
+            skip_failing=skip_failing,
+        )
+        text, own = Text(), keepers_of(potential)
+        listener = Listener(progress, lambda: any(keeper.leaving for keeper in own))
+        try:
+            with (
+                borrow(self, "dataset") as pointer,
+                borrow(potential, "potential", exclusive=True) as field,
+            ):
+                call(
+                    "bzd_dataset_label_to",
+                    pointer,
+                    field,
+                    _arguments.path(path),
+                    given,
+                    listener.callback,
+                    None,
+                    text.place,
+                    keepers=(*own, listener),
+                )
+        finally:
+            listener.close()
+        return text.json()
 
     def atoms(self, frame: int) -> Atoms:
         """One frame as ase.Atoms, with its energy and forces in a SinglePointCalculator; needs ASE."""

@@ -14,7 +14,7 @@ from ._arguments import Floats, Integers, StrPath
 from ._call import Keeper, Text, call
 from ._handle import Handle, Owner, borrow
 from ._handle import keepers as keepers_of
-from .errors import InvalidError
+from .errors import InvalidError, PotentialError
 
 PotentialFunction = Callable[[Integers, Floats], tuple[npt.ArrayLike, npt.ArrayLike]]
 """Energies (frames) and forces (frames, atoms, 3) of species (atoms) and positions (frames, atoms, 3)."""
@@ -101,6 +101,7 @@ class Potential(Owner):
         length_unit: str,
         energy_unit: str,
         largest_batch: int,
+        in_order: bool = False,
     ) -> None:
         """Makes the library's side of a Python function."""
         description = _library.PotentialDescription(
@@ -112,6 +113,7 @@ class Potential(Owner):
             length_unit=_arguments.text(length_unit, "length_unit"),
             energy_unit=_arguments.text(energy_unit, "energy_unit"),
             largest_batch=_arguments.count(largest_batch, "largest_batch"),
+            flags=_library.IN_ORDER if in_order else 0,
         )
         place = ctypes.byref(self._handle.pointer)
         call("bzd_potential_from_callback", ctypes.byref(description), place)
@@ -178,6 +180,8 @@ class Potential(Owner):
 class _Callback:
     """The C functions of a Python potential."""
 
+    ends = PotentialError
+
     def __init__(self, function: PotentialFunction) -> None:
         if not callable(function):
             raise TypeError(f"a potential needs a function, not {function!r}")
@@ -215,6 +219,8 @@ class _Callback:
             z = np.ctypeslib.as_array(species, (atoms,)).copy()
             x = np.ctypeslib.as_array(positions, shape).copy()
             self.fill(z, x, np.ctypeslib.as_array(energies, (systems,)), np.ctypeslib.as_array(forces, shape))
+            if not self.leaving:
+                self._failure = None  # what it raised before was not the end
             return 0
         except BaseException as failure:
             self._failure = failure
@@ -230,8 +236,13 @@ class _Callback:
             self._message = ctypes.create_string_buffer(b"an exception that cannot be printed")
         return ctypes.addressof(self._message)
 
+    @property
+    def leaving(self) -> bool:
+        """Whether it was left by KeyboardInterrupt or the like, which no frame is left out for."""
+        return self._failure is not None and not isinstance(self._failure, Exception)
+
     def take(self) -> BaseException | None:
-        """The exception of the last failing call, once."""
+        """The exception of the last call, where it failed, once."""
         kept, self._failure = self._failure, None
         return kept
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from . import _interrupt
 from ._library import PROGRESS
+from .errors import InterruptedWork
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,25 @@ class ProgressBar:
 
 
 class Listener:
-    """The C function that hears of progress, and delivers Ctrl-C whether anyone listens or not."""
+    """The C function that hears of progress, and delivers Ctrl-C whether anyone listens or not.
 
-    def __init__(self, function: ProgressFunction | bool | None) -> None:
+    Args:
+        function: Who listens.
+        leaving: Whether a potential was left by an interrupt, which stops the call.
+    """
+
+    ends = InterruptedWork
+
+    def __init__(
+        self, function: ProgressFunction | bool | None, leaving: Callable[[], bool] | None = None
+    ) -> None:
         self._bar = None
         if function is True:
             self._bar = function = ProgressBar()
         if function is not None and function is not False and not callable(function):
             raise TypeError(f"progress must be a function, True or None, not {function!r}")
         self._function = function or None
+        self._leaving = leaving or (lambda: False)
         self._failure: BaseException | None = None
         self.callback = PROGRESS(self._hear)
 
@@ -100,6 +111,8 @@ class Listener:
 
     def _hear(self, _: int | None, pointer: Any) -> int:
         try:
+            if self._leaving():
+                return 1
             now = pointer.contents
             value = None if math.isnan(now.value) else float(now.value)
             return 0 if self.tell(Progress(now.stage.decode(), now.done, now.total or None, value)) else 1

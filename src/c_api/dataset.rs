@@ -9,7 +9,6 @@ use super::pointers::{
 use super::{free, guarded};
 use crate::calls::arrays::{copy, size};
 use crate::calls::dataset as calls;
-use crate::calls::potential::Handle;
 use crate::dataset::Dataset;
 
 /// Reads a trajectory.
@@ -245,27 +244,6 @@ pub unsafe extern "C" fn bzd_dataset_inspect(
         // SAFETY: as promised by the caller.
         let (place, data) = unsafe { (place(json, "json")?, object(dataset, "dataset")?) };
         give_text(place, calls::inspect(data, kelvin)?)
-    })
-}
-
-/// Energies and forces of all frames from a potential, in place of those they have.
-///
-/// # Safety
-/// `dataset` and `potential` are NULL or live and used by this call alone; `progress` is NULL or may be called with
-/// `user_data`.
-#[no_mangle]
-pub unsafe extern "C" fn bzd_dataset_label(
-    dataset: *mut Dataset,
-    potential: *mut Handle,
-    progress: Option<ProgressFunction>,
-    user_data: *mut c_void,
-) -> i32 {
-    guarded(|| {
-        // SAFETY: as promised by the caller.
-        let (data, potential, mut ear) = unsafe {
-            (changing(dataset, "dataset")?, changing(potential, "potential")?, ear(progress, user_data))
-        };
-        calls::label(data, potential.0.as_mut(), &mut ear)
     })
 }
 

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod dataset;
+pub mod label;
 pub mod log;
 mod pointers;
 pub mod potential;

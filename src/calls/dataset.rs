@@ -8,14 +8,10 @@ use serde::Deserialize;
 use super::arrays::{copy, cube, masses, same_length, species};
 use super::progress::{tell, Ear};
 use super::{json, settings};
-use crate::dataset::{self, Dataset, FrameSlice, ReadOptions, Source, WriteOptions, Writer};
+use crate::dataset::{self, Dataset, FrameSlice, ReadOptions, WriteOptions, Writer};
 use crate::metrics::{self, Ensemble};
-use crate::potential::{self, Potential};
 use crate::units::UnitSystem;
 use crate::{report, Error, Result};
-
-/// Frames that are labelled between two looks at the progress.
-const BATCH: usize = 256;
 
 /// How to read a file, as the command line's options of the same names.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -143,25 +139,6 @@ pub(crate) fn inspect(data: &Dataset, kelvin: f64) -> Result<String> {
         return Err(Error::usage(format!("temperature {kelvin} K: give a positive one, or 0 for none")));
     }
     json(&report::inspect(data, (kelvin > 0.0).then_some(kelvin))?)
-}
-
-/// Energies and forces of all frames from a potential, in place of those they have. After a failure the dataset is as it
-/// was.
-pub(crate) fn label(data: &mut Dataset, potential: &mut dyn Potential, ear: Ear) -> Result<()> {
-    let total = data.len() as u64;
-    let progress = &mut |done: usize| tell(ear, c"labeling", done as u64, total);
-    let (energies, forces) =
-        potential::evaluate_all(potential, &data.species, data.positions.view(), BATCH, progress)?;
-    let velocities = data.velocities.take();
-    let positions = std::mem::take(&mut data.positions);
-    let masses = std::mem::take(&mut data.masses);
-    // Made anew, so that the digest is that of the labels.
-    let mut labelled =
-        Dataset::from_arrays(data.species.clone(), positions, Some(forces), Some(energies), velocities)?;
-    labelled.masses = masses;
-    labelled.source = Source { digest: labelled.source.digest, ..data.source.clone() };
-    *data = labelled;
-    Ok(())
 }
 
 /// Compares samples with a reference: the figures of `boltzdrift evaluate`, as JSON.

@@ -3,6 +3,7 @@
 
 pub mod arrays;
 pub mod dataset;
+pub mod label;
 pub mod potential;
 mod process;
 pub mod progress;

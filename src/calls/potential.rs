@@ -6,21 +6,29 @@ use ndarray::ArrayViewMut1;
 
 use super::arrays::{room, same_length, species, view};
 use super::json;
+use crate::label::Kept;
 use crate::potential::{Checked, Potential, Spec};
 use crate::{Error, Result};
 
-/// A potential as foreign callers hold it.
-pub struct Handle(pub(crate) Box<dyn Potential>);
+/// A potential as foreign callers hold it, and the labels of a labeling in memory that it did not finish.
+pub struct Handle {
+    pub(crate) potential: Box<dyn Potential>,
+    pub(crate) kept: Kept,
+}
 
 impl Handle {
     pub(crate) fn new(potential: impl Potential + 'static) -> Self {
-        Handle(Box::new(potential))
+        Handle::of(Box::new(potential))
+    }
+
+    fn of(potential: Box<dyn Potential>) -> Self {
+        Handle { potential, kept: Kept::default() }
     }
 }
 
 /// Opens a potential by its name: `gdml:FILE`, `plugin:LIB.so:options`, `torchscript:FILE`.
 pub(crate) fn open(spec: &str) -> Result<Handle> {
-    Ok(Handle(Spec::parse(spec)?.open()?))
+    Ok(Handle::of(Spec::parse(spec)?.open()?))
 }
 
 /// Energies (frames) in kcal/mol and forces (frames, n, 3) in kcal/mol/angstrom of positions (frames, n, 3) in angstrom.
@@ -36,7 +44,7 @@ pub(crate) fn evaluate(
         return Err(Error::usage("species is empty; give the atoms of a molecule"));
     }
     same_length(positions.len(), forces.len(), "positions")?;
-    Checked(potential.0.as_mut()).energies_forces(
+    Checked(potential.potential.as_mut()).energies_forces(
         &species(species_of)?,
         view(positions, frames, atoms, "positions")?,
         ArrayViewMut1::from(energies),
@@ -47,13 +55,13 @@ pub(crate) fn evaluate(
 /// Name, identity and, for a fitted one, the report of the fit, as JSON.
 pub(crate) fn info(potential: &Handle) -> Result<String> {
     json(&serde_json::json!({
-        "name": potential.0.name(),
-        "identity": potential.0.identity(),
-        "fit": potential.0.fit_report(),
+        "name": potential.potential.name(),
+        "identity": potential.potential.identity(),
+        "fit": potential.potential.fit_report(),
     }))
 }
 
 /// Writes a fitted force field in sGDML's file layout; other potentials have nothing to write.
 pub(crate) fn save(potential: &Handle, path: &str) -> Result<()> {
-    potential.0.save(Path::new(path))
+    potential.potential.save(Path::new(path))
 }

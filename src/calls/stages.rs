@@ -49,7 +49,7 @@ pub(crate) fn equilibrate(
     settings_of: Option<&str>,
     ear: Ear,
 ) -> Result<(Dataset, String)> {
-    let potential = potential.0.as_mut();
+    let potential = potential.potential.as_mut();
     let (settings, accept_fit) = equilibration(settings(settings_of)?)?;
     let kelvin = settings.temperature;
     if let Some(fit) = potential.fit_report().filter(|_| !accept_fit) {

@@ -4,7 +4,7 @@ use super::partial::Record;
 use crate::dataset::Dataset;
 
 /// New labels against those of the trajectory, in kcal/mol and angstrom. What the trajectory does not have is absent.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, serde::Serialize)]
 pub struct Difference {
     /// Root mean square over the components of the differences of the forces.
     pub forces: Option<f64>,

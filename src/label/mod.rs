@@ -2,6 +2,8 @@
 //! so that work that was cut off goes on where it was.
 
 mod difference;
+mod memory;
+pub mod output;
 mod owner;
 mod partial;
 
@@ -10,11 +12,12 @@ use std::path::Path;
 use ndarray::{s, Array1, Array3, Axis};
 
 use crate::dataset::{Dataset, Writer};
-use crate::potential::{self, Potential};
+use crate::potential::{self, Answer, Potential};
 use crate::{Error, Result};
 
 pub use difference::Difference;
 use difference::Sums;
+pub use memory::{in_memory, Kept};
 use owner::Owner;
 use partial::Partial;
 
@@ -124,39 +127,56 @@ impl<'a, 'p> Labeling<'a, 'p> {
         progress(self.progress())?;
         while self.partial.len() < self.data.len() {
             let first = self.partial.len();
-            let last = first.saturating_add(self.settings.batch).min(self.data.len());
-            self.batch(first, last)?;
+            let batch = self.settings.batch.min(self.potential.largest_batch()).max(1);
+            let last = first.saturating_add(batch).min(self.data.len());
+            self.batch(first, last, progress)?;
             progress(self.progress())?;
         }
         Ok(())
     }
 
-    fn batch(&mut self, first: usize, last: usize) -> Result<()> {
+    fn batch(
+        &mut self,
+        first: usize,
+        last: usize,
+        progress: &mut dyn FnMut(Progress) -> Result<()>,
+    ) -> Result<()> {
         let positions = self.data.positions.slice(s![first..last, .., ..]);
-        match potential::evaluate(self.potential, &self.data.species, positions) {
+        let Answer { energies, forces, done, failure } =
+            potential::attempt(self.potential, &self.data.species, positions);
+        if done > 0 {
             // Both arrays are new, so their numbers lie in order.
-            Ok((energies, forces)) => {
-                self.partial.append(&energies.to_vec(), &forces.iter().copied().collect::<Vec<_>>())
-            }
+            let forces: Vec<f64> = forces.slice(s![..done, .., ..]).iter().copied().collect();
+            self.partial.append(&energies.to_vec()[..done], &forces)?;
+        }
+        let (row, rest) = (first + done, last - first - done);
+        match failure.map_or(Ok(()), Err) {
             // One by one: the labels before the failing frame are kept, whatever the potential says of the batch.
-            Err(Error::Potential { .. }) if last - first > 1 => {
-                (first..last).try_for_each(|row| self.batch(row, row + 1))
+            Err(Error::Potential { .. }) if done > 0 || rest > 1 => {
+                (row..last).try_for_each(|row| {
+                    // A failure may be the user's wish to stop.
+                    progress(self.progress())?;
+                    self.batch(row, row + 1, progress)
+                })
             }
             Err(Error::Potential { name, message, .. }) if self.settings.skip_failing => {
-                log::debug!("{}: left out: potential {name}: {message}", numbers(self.data, &[first]));
-                self.failing.push(first);
+                progress(self.progress())?;
+                log::debug!("{}: left out: potential {name}: {message}", numbers(self.data, &[row]));
+                self.failing.push(row);
                 self.partial.append_failing()
             }
             Err(Error::Potential { name, status, message, .. }) => Err(Error::Potential {
                 name,
-                frame: self.data.source.frames[first],
+                frame: self.data.source.frames[row],
                 status,
                 message: format!(
-                    "{}{message}; --skip-failing leaves such frames out and goes on where this ended",
-                    whereabouts(self.data)
+                    "{}{message}; {} of {} frames are kept: --skip-failing leaves such frames out and goes on where this ended",
+                    whereabouts(self.data),
+                    self.partial.len(),
+                    self.data.len()
                 ),
             }),
-            Err(error) => Err(error),
+            other => other,
         }
     }
 }
@@ -172,6 +192,11 @@ impl Labelled<'_> {
     /// Number of frames with labels.
     pub fn len(&self) -> usize {
         self.data.len() - self.failing.len()
+    }
+
+    /// Numbers of the frames left out, as the trajectory file counts them.
+    pub fn failing(&self) -> Vec<usize> {
+        self.failing.iter().map(|&row| self.data.source.frames[row]).collect()
     }
 
     /// Whether there is no such frame.

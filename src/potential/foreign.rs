@@ -29,6 +29,11 @@ pub type Evaluate = unsafe extern "C" fn(
 /// The function may be called from several threads at once.
 pub const CONCURRENT: u32 = 1;
 
+/// Frames are filled in one after the other, the energy of each last.
+pub const IN_ORDER: u32 = 2;
+/// Name of a potential that was given none.
+pub const NAMELESS: &str = "of the caller";
+
 /// What a caller says of its potential (`bzd_potential_desc`).
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +58,7 @@ pub struct Descriptor {
     pub energy_unit: *const c_char,
     /// Most frames of one call; any number where 0.
     pub largest_batch: usize,
-    /// [`CONCURRENT`], or 0.
+    /// [`CONCURRENT`] and [`IN_ORDER`], each or none.
     pub flags: u32,
     /// 0.
     pub reserved: u32,
@@ -127,6 +132,7 @@ pub struct Foreign {
     energy: f64,
     largest: usize,
     concurrent: bool,
+    in_order: bool,
     /// Positions in the caller's unit, and its forces, where the library's own arrays will not do.
     room: (Vec<f64>, Vec<f64>),
 }
@@ -194,20 +200,22 @@ impl Foreign {
                 text(description.energy_unit),
             )
         };
-        let name = name.unwrap_or_else(|| "of the caller".into());
+        let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let name = given(name).unwrap_or_else(|| NAMELESS.into());
         let mut own = Foreign {
             call: Call { evaluate, user_data, destroy, last_error },
-            identity: identity.unwrap_or_else(|| name.clone()),
+            identity: given(identity).unwrap_or_else(|| name.clone()),
             name: one_line(&name),
             length: 1.0,
             energy: 1.0,
             largest: if description.largest_batch == 0 { usize::MAX } else { description.largest_batch },
             concurrent: description.flags & CONCURRENT != 0,
+            in_order: description.flags & IN_ORDER != 0,
             room: (Vec::new(), Vec::new()),
         };
-        if description.flags & !CONCURRENT != 0 || description.reserved != 0 {
+        if description.flags & !(CONCURRENT | IN_ORDER) != 0 || description.reserved != 0 {
             return Err(Error::usage(format!(
-                "potential {}: flags {} are not known; give BZD_CONCURRENT or 0, and clear the structure first",
+                "potential {}: flags {} are not known; give BZD_CONCURRENT, BZD_IN_ORDER or 0, and clear the structure first",
                 own.name, description.flags
             )));
         }
@@ -337,6 +345,19 @@ impl Potential for Foreign {
 
     fn identity(&self) -> String {
         self.identity.clone()
+    }
+
+    /// Where calls run side by side the library needs more frames at once, to share them out.
+    fn largest_batch(&self) -> usize {
+        if self.concurrent {
+            usize::MAX
+        } else {
+            self.largest
+        }
+    }
+
+    fn in_order(&self) -> bool {
+        self.in_order
     }
 }
 

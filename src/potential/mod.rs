@@ -1,5 +1,6 @@
 //! Potentials: energies and forces of many frames at once, in kcal/mol and angstrom.
 
+mod checked;
 pub mod foreign;
 pub mod gdml;
 pub mod plugin;
@@ -13,6 +14,7 @@ use ndarray::{s, Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3};
 
 use crate::{Error, Result};
 
+pub use checked::{attempt, evaluate, Answer, Checked};
 pub use gdml::Gdml;
 pub use region::{Outside, Region};
 #[cfg(feature = "train")]
@@ -50,6 +52,17 @@ pub trait Potential: Send {
         self.energies_forces(species, positions, energies.view_mut(), forces)
     }
 
+    /// Most frames that one call of it takes; more are shared out over several calls.
+    fn largest_batch(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Whether frames are filled in one after the other, so that those before the frame that a failing call names hold
+    /// their energies and forces.
+    fn in_order(&self) -> bool {
+        false
+    }
+
     /// Where a fitted potential may be trusted; none for one that is right everywhere.
     fn region(&self) -> Option<Region> {
         None
@@ -82,82 +95,6 @@ pub trait Potential: Send {
     }
 }
 
-/// A potential whose every answer is checked: the first number that is not finite stops the work.
-pub struct Checked<P>(pub P);
-
-impl<P: Potential> Potential for Checked<P> {
-    fn energies_forces(
-        &mut self,
-        species: &[u8],
-        positions: ArrayView3<f64>,
-        mut energies: ArrayViewMut1<f64>,
-        mut forces: ArrayViewMut3<f64>,
-    ) -> Result<()> {
-        let (frames, atoms, three) = positions.dim();
-        let agree = three == 3 && species.len() == atoms && energies.len() == frames;
-        if !agree || forces.dim() != positions.dim() {
-            return Err(Error::usage(format!(
-                "{} species, positions {:?}, energies ({}) and forces {:?}: give (n), (B, n, 3), (B) and (B, n, 3)",
-                species.len(),
-                positions.dim(),
-                energies.len(),
-                forces.dim()
-            )));
-        }
-        if let Some(frame) = positions.outer_iter().position(|x| x.iter().any(|v| !v.is_finite())) {
-            return Err(Error::Numeric(format!(
-                "frame {frame} of the batch has a position that is not finite"
-            )));
-        }
-        self.0.energies_forces(species, positions, energies.view_mut(), forces.view_mut())?;
-        for (frame, (energy, force)) in energies.iter().zip(forces.outer_iter()).enumerate() {
-            let what = if !energy.is_finite() {
-                "energy".to_owned()
-            } else if let Some(atom) = force.outer_iter().position(|f| f.iter().any(|v| !v.is_finite())) {
-                format!("force on atom {atom}")
-            } else {
-                continue;
-            };
-            return Err(Error::Potential {
-                name: self.0.name(),
-                frame,
-                status: None,
-                message: format!("the {what} is not finite; remove the frame or look for coinciding atoms"),
-            });
-        }
-        Ok(())
-    }
-
-    fn guiding_forces(
-        &mut self,
-        species: &[u8],
-        positions: ArrayView3<f64>,
-        forces: ArrayViewMut3<f64>,
-    ) -> Result<()> {
-        self.0.guiding_forces(species, positions, forces)
-    }
-
-    fn region(&self) -> Option<Region> {
-        self.0.region()
-    }
-
-    fn name(&self) -> String {
-        self.0.name()
-    }
-
-    fn identity(&self) -> String {
-        self.0.identity()
-    }
-
-    fn fit_report(&self) -> Option<&serde_json::Value> {
-        self.0.fit_report()
-    }
-
-    fn save(&self, path: &Path) -> Result<()> {
-        self.0.save(path)
-    }
-}
-
 impl<P: Potential + ?Sized> Potential for &mut P {
     fn energies_forces(
         &mut self,
@@ -176,6 +113,14 @@ impl<P: Potential + ?Sized> Potential for &mut P {
         forces: ArrayViewMut3<f64>,
     ) -> Result<()> {
         (**self).guiding_forces(species, positions, forces)
+    }
+
+    fn largest_batch(&self) -> usize {
+        (**self).largest_batch()
+    }
+
+    fn in_order(&self) -> bool {
+        (**self).in_order()
     }
 
     fn region(&self) -> Option<Region> {
@@ -199,22 +144,7 @@ impl<P: Potential + ?Sized> Potential for &mut P {
     }
 }
 
-/// Energies (B) and forces (B, n, 3) in new arrays, checked as by [`Checked`].
-///
-/// # Errors
-/// As [`Potential::energies_forces`] and [`Checked`].
-pub fn evaluate(
-    potential: &mut dyn Potential,
-    species: &[u8],
-    positions: ArrayView3<f64>,
-) -> Result<(Array1<f64>, Array3<f64>)> {
-    let mut energies = Array1::zeros(positions.dim().0);
-    let mut forces = Array3::zeros(positions.dim());
-    Checked(potential).energies_forces(species, positions, energies.view_mut(), forces.view_mut())?;
-    Ok((energies, forces))
-}
-
-/// The same for any number of frames, `batch` of them at a time; `progress` is told how many are done, and an error of its
+/// As [`evaluate`] for any number of frames, `batch` of them at a time; `progress` is told how many are done, and an error of its
 /// own stops the work. A failing frame is numbered as in `positions`.
 ///
 /// # Errors

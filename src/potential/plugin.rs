@@ -78,7 +78,8 @@ impl Plugin {
         }
         // SAFETY: the plug-in filled the description in, under the promises of the header; the library outlives it.
         let potential =
-            unsafe { Descriptor::read(&raw const description).and_then(|own| Foreign::new(&own)) }?;
+            unsafe { Descriptor::read(&raw const description).and_then(|own| Foreign::new(&own)) }
+                .map_err(|error| Error::usage(format!("plugin {}: {error}", path.display())))?;
         let mut hash = Sha256::new();
         for part in [bytes.as_slice(), options.as_bytes(), potential.identity().as_bytes()] {
             hash.update((part.len() as u64).to_le_bytes());
@@ -106,5 +107,13 @@ impl Potential for Plugin {
 
     fn identity(&self) -> String {
         self.identity.clone()
+    }
+
+    fn largest_batch(&self) -> usize {
+        self.potential.largest_batch()
+    }
+
+    fn in_order(&self) -> bool {
+        self.potential.in_order()
     }
 }

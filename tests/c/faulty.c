@@ -116,5 +116,6 @@ int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p
     potential->destroy = free;
     potential->user_data = own;
     potential->name = "faulty";
+    potential->flags = BZD_IN_ORDER;
     return 0;
 }

@@ -97,7 +97,7 @@ int main(int argc, char **argv) {
     CHECK(bzd_potential_from_callback(&description, &potential) == BZD_OK);
     std::string stages;
     CHECK(bzd_dataset_label(data, potential, stop_at_once, nullptr) == BZD_INTERRUPTED);
-    CHECK(bzd_dataset_label(data, potential, go_on, &stages) == BZD_OK && calls >= 3);
+    CHECK(bzd_dataset_label(data, potential, go_on, &stages) == BZD_OK && calls == 2); // what the first had done is kept
     CHECK(bzd_dataset_forces(data, forces.data(), forces.size()) == BZD_OK);
     CHECK(bzd_dataset_energies(data, energies.data(), energies.size()) == BZD_OK);
     char *json = nullptr;

@@ -133,6 +133,20 @@ pub fn compile_cxx(folder: &Path, source: &Path, name: &str) -> PathBuf {
     out
 }
 
+/// A script for Python with this build's library; none, with the reason, where there is no Python for it.
+pub fn python(root: &Path, script: &str) -> Option<Command> {
+    let python = root.join(".venv/bin/python");
+    if !python.exists() {
+        eprintln!("Python skipped: no .venv (make setup installs it)");
+        return None;
+    }
+    let mut command = Command::new(python);
+    command.env("PYTHONPATH", root.join("python"));
+    command.env("BOLTZDRIFT_LIBRARY", library().join("libboltzdrift.so"));
+    command.arg(root.join(script));
+    Some(command)
+}
+
 /// Compiles C to an object file.
 pub fn object(folder: &Path, source: &Path, name: &str) -> PathBuf {
     let out = folder.join(name);

@@ -61,6 +61,21 @@ class Throws : public Springs {
     void happens(const boltzdrift::Batch &, std::size_t) override { throw Own{37}; }
 };
 
+/// Throws for one frame, whenever it is asked for.
+class Picky : public Springs {
+public:
+    explicit Picky(double first) : first_(first) {}
+    void evaluate(const boltzdrift::Batch &batch) override {
+        for (std::size_t k = 0; k < batch.systems; k++) {
+            if (batch.positions[3 * batch.atoms * k] == first_) throw Own{k};
+        }
+        Springs::evaluate(batch);
+    }
+
+private:
+    double first_;
+};
+
 class GivesNan : public Springs {
     void happens(const boltzdrift::Batch &batch, std::size_t k) override { batch.energies[k] = std::nan(""); }
 };
@@ -146,9 +161,32 @@ int main(int argc, char **argv) {
     } catch (const Own &own) {
         CHECK(own.frame == 37);
     }
+    // Into a file: one that fails in a batch and not alone, and one that always fails and is left out. Neither is thrown.
+    const std::string out = std::string(argv[1]) + ".npz";
+    Throws once;
+    CHECK(data.label_to(out, once).find("\"left_out\":[]") != std::string::npos);
+    Picky picky(x[9 * 37]);
+    const boltzdrift::AnyPotential any(picky);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        try {
+            data.label_to(out, any, {{"batch", 7}});
+            CHECK(false);
+        } catch (const Own &own) {
+            CHECK(own.frame == 0);
+        }
+    }
+    CHECK(data.label_to(out, any, {{"skip_failing", true}}).find("\"kept_before\":37,\"left_out\":[37]") != std::string::npos);
+    any.evaluate(species, {x.data(), 9}, {e.data(), 1}, {f.data(), 9});
+    // A file that cannot be written is no exception of the potential's.
+    try {
+        data.label_to("/no/such/out.npz", any, {{"skip_failing", true}});
+        CHECK(false);
+    } catch (const boltzdrift::Error &error) {
+        CHECK(error.status() == boltzdrift::Status::failed);
+    }
     GivesNan nan;
     std::string said = refused([&] { data.label(nan); });
-    CHECK(said.find("frame 37: the energy is not finite") != std::string::npos);
+    CHECK(said.find("frame 37: in the frames from arrays: the energy is not finite") != std::string::npos);
     Few few;
     said = refused([&] { data.label(few); });
     CHECK(said.find("frame 37") != std::string::npos && said.find("write 50 energies") != std::string::npos);

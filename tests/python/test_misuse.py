@@ -130,6 +130,18 @@ def calls(folder: Path) -> list[tuple[Callable[..., Any], dict[str, tuple[Any, l
                 "progress": (None, NOT_PROGRESS),
             },
         ),
+        (Dataset.labelled, {"self": (data, not_data), "potential": (potential, not_potential)}),
+        (
+            Dataset.label_to,
+            {
+                "self": (data, not_data),
+                "path": (folder / "labels.npz", NOT_A_PATH),
+                "potential": (potential, not_potential),
+                "batch": (10, [v for v in NOT_A_COUNT if v is not None]),
+                "skip_failing": (False, ["yes", 3, object()]),
+                "progress": (None, NOT_PROGRESS),
+            },
+        ),
         (Dataset.__len__, {"self": (data, not_data)}),
         (lambda self: self.positions + 0.0, {"self": (data, not_data[:1])}),
         (Potential.evaluate, {"self": (potential, not_potential), "species": z, "positions": x}),

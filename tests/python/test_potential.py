@@ -13,6 +13,8 @@ import time
 import traceback
 import weakref
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import boltzdrift
 import numpy as np
@@ -264,8 +266,15 @@ def test_only_a_named_potential_is_pickled(potential: Potential) -> None:
         Potential.open("gdml:none.npz")
 
 
+def data_potential() -> Potential:
+    """The three springs under the name of another potential."""
+    return Potential.from_function(springs, name="third")
+
+
 def test_a_failing_frame_is_named_and_nothing_is_lost(data: Dataset) -> None:
-    """The third call of three: the frames of the first two are not written to the dataset either."""
+    """The third call of four: the dataset is as it was, what the first two have done is kept and not done
+    again.
+    """
     calls: list[int] = []
 
     def function(species: object, positions: Floats) -> tuple[Floats, Floats]:
@@ -278,11 +287,22 @@ def test_a_failing_frame_is_named_and_nothing_is_lost(data: Dataset) -> None:
     limited = Potential.from_function(function, name="third", largest_batch=100)
     with pytest.raises(OwnError) as caught:
         data.label(limited)
-    assert calls == [100, 100, 56]
+    assert calls == [100, 100, 100]
     assert "frame 200" in caught.value.__notes__[0]
     assert "out of paper" in caught.value.__notes__[0]
+    assert "200 of 400 frames are done" in caught.value.__notes__[0]
     assert data.energies is None
     np.testing.assert_array_equal(data.positions, before)
+    done = data.labelled(limited)
+    np.testing.assert_array_equal(done.positions, before[:200])
+    np.testing.assert_array_equal(done.energies, springs(SPECIES, before[:200])[0])
+    # Other frames and other potentials have nothing to do with it.
+    for frames, other in [(Dataset.from_arrays(SPECIES, before[:201]), limited), (data, data_potential())]:
+        with pytest.raises(boltzdrift.UnsupportedError, match="keeps no labels"):
+            frames.labelled(other)
+    data.label(limited)
+    assert calls == [100] * 5
+    np.testing.assert_array_equal(data.energies, springs(SPECIES, before)[0])
 
 
 def test_a_blocking_function_stops_nobody_else(
@@ -339,3 +359,70 @@ def test_a_function_lives_as_long_as_its_potential(data: Dataset) -> None:
     gc.collect()
     assert alive() is None
     np.testing.assert_allclose(data.energies, springs(SPECIES, data.positions)[0], rtol=1e-12)
+
+
+def test_a_file_of_labels_goes_on_after_everything(data: Dataset, tmp_path: Path) -> None:
+    """An exception, NaN, Ctrl-C, a progress function that stops or raises: its own error, no frame twice."""
+    out = tmp_path / "out.npz"
+    seen: list[float] = []
+    plan: dict[int, Callable[[], float]] = {}
+
+    def raises(what: BaseException) -> Callable[[], float]:
+        def now() -> float:
+            raise what
+
+        return now
+
+    def function(species: object, x: Floats) -> tuple[Floats, Floats]:
+        frame = len(seen)
+        if frame in plan:
+            return np.array([plan.pop(frame)()]), np.zeros_like(x)
+        seen.append(float(x[0, 0, 0]))
+        return springs(species, x)
+
+    potential = Potential.from_function(function, name="planned", largest_batch=1)
+
+    def cut(error: type[BaseException], words: str, **options: Any) -> None:
+        with pytest.raises(error, match=words or None):
+            data.label_to(out, potential, batch=8, **options)
+        assert not out.exists()
+
+    plan.update({37: raises(OwnError("paper")), 80: lambda: float("nan"), 90: raises(KeyboardInterrupt())})
+    cut(OwnError, "paper")
+    cut(boltzdrift.PotentialError, "frame 80: in the frames from arrays: the energy is not finite")
+    # Ctrl-C leaves no frame out, whatever may be left out.
+    cut(KeyboardInterrupt, "", skip_failing=True)
+    cut(boltzdrift.InterruptedWork, "after 120 of 400", progress=lambda now: now.done < 120)
+    cut(ZeroDivisionError, "", progress=lambda now: 1 // (150 - now.done))
+    plan[200] = raises(OwnError("left out"))
+    report = data.label_to(out, potential, skip_failing=True)
+    assert report["frames"] == 399
+    assert report["kept_before"] == 150
+    assert report["left_out"] == [200]
+    kept = np.delete(data.positions, 200, axis=0)
+    np.testing.assert_array_equal(seen, kept[:, 0, 0])
+    back = Dataset.read(out)
+    np.testing.assert_array_equal(back.positions, kept)
+    np.testing.assert_allclose(back.energies, springs(SPECIES, kept)[0], rtol=1e-12)
+    assert data.energies is None
+    # Nothing of the exceptions is left over.
+    potential.evaluate(SPECIES, shaken(1))
+
+
+def test_partial_labels_of_others_are_not_taken(data: Dataset, potential: Potential, tmp_path: Path) -> None:
+    """Another potential, other frames, another file, a wrong format or setting."""
+    out = tmp_path / "out.npz"
+    with pytest.raises(boltzdrift.InterruptedWork):
+        data.label_to(out, potential, batch=10, progress=lambda now: now.done < 10)
+    kept = out.with_suffix(".npz.partial").read_bytes()
+    with pytest.raises(boltzdrift.InvalidError, match="by another potential"):
+        data.label_to(out, Potential.from_function(springs, name="others"))
+    with pytest.raises(boltzdrift.InvalidError, match="of other frames"):
+        Dataset.from_arrays(SPECIES, shaken(400, 1)).label_to(out, potential)
+    with pytest.raises(boltzdrift.InvalidError, match="no place for forces"):
+        data.label_to(tmp_path / "out.pdb", potential)
+    with pytest.raises(boltzdrift.InvalidError, match="batch is 0"):
+        data.label_to(out, potential, batch=0)
+    assert out.with_suffix(".npz.partial").read_bytes() == kept
+    assert data.label_to(out, potential)["kept_before"] == 10
+    assert Dataset.read(out).label_to(tmp_path / "again.npz", potential)["difference"]["forces"] == 0.0

@@ -28,7 +28,7 @@ class CalculatorPotential(Potential):
     """Any ASE calculator as a potential, for `Dataset.label`, `equilibrate` and `Sampler.refined`.
 
     Each frame is computed once: forces are asked for first, and calculators keep the energy that comes with
-    them.
+    them. Where one fails, the frames before it are done, and `Dataset.label` and `label_to` keep them.
 
     Args:
         calculator: The calculator.
@@ -66,7 +66,7 @@ class CalculatorPotential(Potential):
         label = name or str(getattr(batch, "__name__", type(source).__name__))
         said = identity or f"ase:{known}:{_parameters(calculator)}:{energy}"
         super().__init__(Handle("potential", "bzd_potential_free"), (callback,))
-        self._describe(callback, label, said, "angstrom", "eV", largest_batch)
+        self._describe(callback, label, said, "angstrom", "eV", largest_batch, in_order=batch is None)
 
 
 def _parameters(calculator: BaseCalculator | None) -> str:

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
-use boltzdrift::label::{Difference, Labeling, Labelled, Settings};
+use boltzdrift::label::{output, Difference, Labeling, Labelled, Settings};
 use boltzdrift::potential::Spec;
 use boltzdrift::{Error, Result};
 use clap::Args;
@@ -36,25 +35,22 @@ pub struct Label {
 impl Label {
     pub fn run(&self, quiet: bool) -> Result<()> {
         let spec = Spec::parse(&self.potential)?;
-        let partial = beside(&self.output);
+        let partial = output::partial(&self.output);
         self.check_outputs(&spec, &partial)?;
         let mut potential = spec.open()?;
         let data = self.reading.read(&self.trajectory, false, quiet)?;
         for warning in &data.source.warnings {
             log::warn!("{warning}");
         }
-        self.check_format(&data)?;
+        output::check(&data, &self.output)?;
         let settings = Settings { batch: self.batch, skip_failing: self.skip_failing };
         let labeling = Labeling::new(&data, potential.as_mut(), &partial, settings)?;
         let labelled = finish(labeling, &partial, quiet)?;
-        let mut writer = Writer::create(&self.output, &write_options(&data, labelled.len()))?;
-        let difference = labelled.write(&mut writer)?;
-        writer.finish()?;
-        let frames = labelled.len();
-        if let Some(left_out) = labelled.left_out() {
+        let (frames, left_out) = (labelled.len(), labelled.left_out());
+        let difference = labelled.save(&self.output)?;
+        if let Some(left_out) = left_out {
             log::warn!("{}: {left_out}", self.trajectory.display());
         }
-        labelled.remove_partial()?;
         if quiet {
             return Ok(());
         }
@@ -73,23 +69,6 @@ impl Label {
             check_writable(output)?;
         }
         Ok(())
-    }
-
-    /// What the output cannot hold is refused now, not after hours of work. Every format of forces holds velocities.
-    fn check_format(&self, data: &Dataset) -> Result<()> {
-        let options = WriteOptions { velocities: false, ..write_options(data, data.len()) };
-        let writer = Writer::create(&self.output, &options)?;
-        match writer.holds() {
-            (_, false) => Err(Error::usage(format!(
-                "{}: this format has no place for forces; write .npz, .xyz or .lammpstrj",
-                self.output.display()
-            ))),
-            (false, true) => {
-                log::warn!("{}: this format keeps the forces, but no energies", self.output.display());
-                Ok(())
-            }
-            (true, true) => Ok(()),
-        }
     }
 }
 
@@ -120,24 +99,6 @@ pub fn finish<'a>(labeling: Labeling<'a, '_>, partial: &Path, quiet: bool) -> Re
     })?;
     bar.done();
     Ok(labelled)
-}
-
-/// Where the partial results of an output are kept.
-fn beside(output: &Path) -> PathBuf {
-    let mut name = output.as_os_str().to_owned();
-    name.push(".partial");
-    PathBuf::from(name)
-}
-
-fn write_options(data: &Dataset, frames: usize) -> WriteOptions {
-    WriteOptions {
-        format: None,
-        species: data.species.clone(),
-        masses: data.masses.clone(),
-        cell: None,
-        velocities: data.velocities.is_some(),
-        frames_expected: Some(frames),
-    }
 }
 
 /// The new labels beside the trajectory's own, in one line; none where it has none.
