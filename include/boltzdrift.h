@@ -344,10 +344,12 @@ bzd_status_t bzd_sampler_sample(const bzd_sampler_t *sampler, uint64_t seed, uin
 
 /* The same samples, refined by Monte Carlo steps that keep the Boltzmann distribution of the potential exactly;
  * samples that are no states of the molecule are drawn again, so exactly `count` come back. Settings: {"steps": 20,
- * "temperature": 500, "time_step": 1.0, "leapfrog": 20}, each of them optional; the temperature is the sampler's own.
+ * "temperature": 500, "time_step": 1.0, "leapfrog": 20, "least_acceptance": 0.3}, each of them optional; the temperature is
+ * the sampler's own. A refinement of 100 steps or more of which a smaller share is accepted is refused; 0 refuses none.
  * `energies` (count) in kcal/mol and `report` (JSON) may be NULL.
  * Errors: BZD_POTENTIAL, naming the sample; BZD_FAILED where the sampler and the potential do not belong together: draw
- * after draw is no state, or hardly a step is accepted; BZD_INTERRUPTED. Threads: nobody else may be using the potential. */
+ * after draw is no state, or hardly a step is accepted, and for energies so large that rounding hides differences of kT;
+ * BZD_INTERRUPTED. Threads: nobody else may be using the potential. */
 bzd_status_t bzd_sampler_refined(const bzd_sampler_t *sampler, bzd_potential_t *potential, uint64_t seed,
                                  uint64_t first, size_t count, const char *settings, bzd_progress_fn progress,
                                  void *user_data, double *positions, size_t length, double *energies, char **report);

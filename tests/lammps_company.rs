@@ -144,7 +144,7 @@ fn a_water_beside_an_ion_is_refined_to_boltzmanns_distribution() {
 #[test]
 fn a_molecule_that_overlaps_is_not_thrown_out_of_the_box() {
     let Some(bench) = bench_with(1, 40.0, 0.0) else { return };
-    // Wells of 1e9 kcal/mol beneath the atoms: what a trial gains would send them through a thousand boxes a step.
+    // What a trial gains would send its atoms through a thousand boxes a step.
     let more = format!(
         "group water id 1:3\ndisplace_atoms water move 10 10 10\nvariable x equal xcm(water,x)+0.25\n\
          variable y equal xcm(water,y)\nvariable z equal xcm(water,z)\ncreate_atoms 1 single $x $y $z units box\n\
@@ -161,6 +161,85 @@ fn a_molecule_that_overlaps_is_not_thrown_out_of_the_box() {
         }
         assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
     }
+}
+
+/// Eight waters that do not meet, an atom of type 1 beside the oxygen of the fifth, and a line on the waters.
+fn beside_the_fifth(distance: f64, line: &str) -> String {
+    input(&format!(
+        "variable x equal x[13]+{distance}\nvariable y equal y[13]\nvariable z equal z[13]\n\
+         create_atoms 1 single $x $y $z units box\ngroup water id <= 24\n{line}\nrun 0"
+    ))
+}
+
+#[test]
+fn a_molecule_that_is_hardly_refined_is_named_and_the_others_are_refined() {
+    let Some(bench) = bench_with(2, 40.0, 0.0) else { return };
+    // Some 1e12 kcal/mol: hundreds of steps of one molecule none of which can be taken.
+    let seed = "boltzdrift seed water.safetensors group water seed 9 refine 100";
+    let more = format!("write_dump all custom before {DUMP}\n{seed}\nwrite_dump all custom after {DUMP}");
+    let log = bench.good(1, &beside_the_fifth(0.3, &more));
+    assert!(log.contains("100 Monte Carlo steps each, acceptance 0.8"), "{log}");
+    let warned = "WARNING: boltzdrift: 1 of 8 molecules accepted less than 30 % of their refinement steps and are hardly \
+                  refined, least the molecule of atom 13: 0 %";
+    assert!(log.contains(warned), "{log}");
+    // A trial that is torn is never taken, however high the energy that it would leave.
+    for (old, new) in bench.dump("before").iter().zip(&bench.dump("after")) {
+        assert!((2..5).all(|k| (old[k] - new[k]).abs() < 3.0), "{old:?} {new:?}");
+    }
+    // Of one molecule alone nothing is refined then, and that is an error.
+    let (success, log) = bench.run(
+        1,
+        &beside_the_fifth(
+            0.3,
+            "group fifth id 13:15\nboltzdrift seed water.safetensors group fifth seed 9 refine 100",
+        ),
+        &[],
+    );
+    assert!(!success && log.contains("none of 100 refinement steps was accepted"), "{log}");
+}
+
+#[test]
+fn energies_that_leave_no_boltzmann_test_are_refused() {
+    let Some(bench) = bench_with(2, 40.0, 0.0) else { return };
+    let seed = "boltzdrift seed water.safetensors group water seed 9 refine 2";
+    // 1e18 kcal/mol, held by a double to some hundred.
+    let (success, log) = bench.run(1, &beside_the_fifth(0.08, seed), &[]);
+    let words = "too coarse to tell differences of kT = 0.60 kcal/mol";
+    assert!(
+        !success && log.contains(words) && log.contains("13 has the largest force: minimize first"),
+        "{log}"
+    );
+    // No energy at all.
+    let infinite = beside_the_fifth(3.0, seed).replace("3.166", "1e30");
+    let (success, log) = bench.run(1, &infinite, &[]);
+    let words = "the molecule of atom 1 cannot be refined: LAMMPS gives no finite energy for its sample";
+    assert!(!success && log.contains(words), "{log}");
+}
+
+#[test]
+fn the_time_step_of_refine_is_in_lammps_units() {
+    let Some(bench) = bench_with(1, 30.0, 0.0) else { return };
+    let refined = |more: &str, metal: bool| {
+        let line = format!(
+            "boltzdrift seed water.safetensors group all seed 9 velocities no refine 2 {more}\nrun 0"
+        );
+        let mut input = water_input(&format!("{line}\nwrite_dump all custom after {DUMP}"));
+        if metal {
+            // 1 eV is 23.060548 kcal/mol.
+            let electronvolts = |k: f64| format!("coeff 1 {}", k / 2.0 / 23.060_548);
+            input = input.replace("units real", "units metal");
+            for k in [BOND.0, ANGLE.0] {
+                input = input.replace(&format!("coeff 1 {}", k / 2.0), &electronvolts(k));
+            }
+        }
+        bench.good(1, &input);
+        bench.dump("after").iter().flat_map(|row| row[2..5].to_vec()).collect::<Vec<f64>>()
+    };
+    let apart = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| (x - y).abs()).fold(0.0, f64::max);
+    let usual = refined("", false);
+    assert_eq!(usual, refined("timestep 1.0", false), "1 fs");
+    assert!(apart(&usual, &refined("timestep 0.001", true)) < 1e-4, "0.001 ps");
+    assert!(apart(&usual, &refined("timestep 0.25", false)) > 1e-3);
 }
 
 #[test]

@@ -227,7 +227,9 @@ fn elements_come_from_a_labelmap_and_from_masses_where_it_names_none() {
         ("mass 1 20.0", "labelmap atom 1 O 2 HW", "types are 1=O 2=H, by labelmap and mass"),
         ("", "labelmap atom 1 OW 2 HW", "types are 1=O 2=H, by mass"),
         ("mass 1 20.0\nmass 2 5.0", "labelmap atom 1 OW 2 HW", "no atom type has the mass"),
-        ("", "labelmap atom 1 H 2 O", "it is HO2 (3 atoms), the sampler's is H2O (3 atoms)"),
+        ("", "labelmap atom 1 H 2 O", "atom type 1 is labelled H and has the mass of O"),
+        // Repartitioned hydrogen is still hydrogen.
+        ("mass 2 3.024", "labelmap atom 1 O 2 H", "types are 1=O 2=H, by labelmap"),
         // What is said goes before what is labelled.
         ("", "labelmap atom 1 H 2 O", "types are 1=O 2=H, by types"),
     ];
@@ -237,6 +239,35 @@ fn elements_come_from_a_labelmap_and_from_masses_where_it_names_none() {
         let (success, log) = bench.run(1, &water_input(&line), &[]);
         assert!(log.contains(words) && success == words.starts_with("types are"), "{labels}: {log}");
     }
+}
+
+#[test]
+fn what_remembers_old_positions_is_named() {
+    let Some(bench) = bench_with(1, 20.0, 0.0) else { return };
+    let seed = "boltzdrift seed water.safetensors group all seed 3";
+    let before = format!("fix tether all spring/self 1.0\ncompute far all msd\n{seed}");
+    let log = bench.good(1, &water_input(&before));
+    let words = "WARNING: boltzdrift: fix tether (spring/self), compute far (msd) goes on from the positions before seeding";
+    assert!(log.contains(words), "{log}");
+    let fix = "fix tether all spring/self 1.0\nfix move all nve\nfix seeds all boltzdrift/seed 5 water.safetensors seed 7";
+    let log = bench.good(1, &water_input(&format!("{fix}\nrun 12\nrun 8")));
+    assert_eq!(log.matches("fix tether (spring/self) goes on").count(), 1, "{log}");
+    // What only keeps forces adds none to them.
+    let after = format!("fix kept all store/force\n{seed} refine 1\nfix tether all spring/self 1.0");
+    let log = bench.good(1, &water_input(&after));
+    assert!(log.contains("1 Monte Carlo steps") && !log.contains("goes on from"), "{log}");
+}
+
+#[test]
+fn a_molecule_beside_a_fixed_wall_loses_no_atom() {
+    let Some(bench) = bench_with(1, 20.0, 0.0) else { return };
+    // Its hydrogens reach the wall where it turns.
+    let more = format!(
+        "change_box all boundary f p p\ndisplace_atoms all move 0.3 10 10\n{ALONE}\
+         boltzdrift seed water.safetensors group all seed 9 refine 60\nrun 20"
+    );
+    let log = bench.good(1, &water_input(&more));
+    assert!(log.contains("60 Monte Carlo steps") && !log.contains("ost atoms"), "{log}");
 }
 
 #[test]

@@ -31,6 +31,12 @@ fn every_misuse_is_an_error_of_lammps() {
         (seed("all seed 1 temp 0"), "temp '0' is no number"),
         (seed("all seed 1 orient up"), "neither random nor keep"),
         (seed("all seed 1 wings 2"), "'wings' is no keyword"),
+        (seed("all seed 1 timestep 1"), "timestep is that of refine"),
+        (seed("all seed 1 refine 2 timestep nan"), "timestep 'nan' is no number"),
+        (
+            seed("all seed 1 refine 2 timestep 5"),
+            "timestep 5 of refine is 5 fs: give 0.02 to 4 in units real",
+        ),
         (seed("all seed 1 types H O"), "it is HO2 (3 atoms), the sampler's is H2O (3 atoms)"),
         (seed("all seed 1 types O Xx"), "'Xx' is no element"),
         (
@@ -42,7 +48,7 @@ fn every_misuse_is_an_error_of_lammps() {
         (format!("fix h all shake 1e-4 10 0 b 1\n{}", seed("all seed 1")), "fix h (shake) holds atoms"),
         (
             format!("fix h all langevin 300 300 100 1\n{}", seed("all seed 1 refine 2")),
-            "fix h (langevin) adds forces",
+            "fix h (langevin) works on the forces after these",
         ),
         (
             format!("change_box all x final 0 3\n{}", seed("all seed 1")),
@@ -57,7 +63,7 @@ fn every_misuse_is_an_error_of_lammps() {
                 "group water id 1:3\ncreate_atoms 1 single 9 9 9\nfix h all spring/self 1.0\n{}",
                 seed("water seed 1 refine 1")
             ),
-            "fix h (spring/self) adds forces",
+            "fix h (spring/self) works on the forces after these",
         ),
         (
             format!("delete_bonds two bond 1 remove\n{}", seed("all seed 1")),

@@ -19,6 +19,7 @@ namespace boltzdrift_lammps {
 namespace {
 
 constexpr const char *AXES[] = {"x", "y", "z"};
+constexpr int FIXED = 1;         // LAMMPS's number for a boundary that is
 constexpr double GAP = 2.0;      // angstrom
 constexpr double LEAST = 4.0;    // angstrom
 
@@ -44,6 +45,20 @@ Vec3 fractions(LAMMPS_NS::Domain &domain, Vec3 position)
 }
 
 }    // namespace
+
+bool outside_fixed(LAMMPS_NS::LAMMPS *lmp, const std::vector<Vec3> &molecule)
+{
+  auto &domain = *lmp->domain;
+  for (const auto &position : molecule) {
+    const Vec3 part = fractions(domain, position);
+    for (size_t k = 0; k < 3; ++k) {
+      if (domain.periodicity[k]) continue;
+      if (domain.boundary[k][0] == FIXED && !(part[k] >= 0.0)) return true;
+      if (domain.boundary[k][1] == FIXED && !(part[k] < 1.0)) return true;
+    }
+  }
+  return false;
+}
 
 void check_width(LAMMPS_NS::LAMMPS *lmp, double angstrom)
 {
@@ -74,8 +89,8 @@ void check_box(LAMMPS_NS::LAMMPS *lmp, const std::vector<LAMMPS_NS::tagint> &tag
       continue;
     }
     for (const bool upper : {false, true}) {
-      // 1 is a fixed boundary; shrink-wrapped ones follow the atoms.
-      if (domain.boundary[k][upper ? 1 : 0] != 1) continue;
+      // Shrink-wrapped boundaries follow the atoms.
+      if (domain.boundary[k][upper ? 1 : 0] != FIXED) continue;
       const auto &most = upper ? high : low;
       const double part = (*most)[k];
       if (upper ? part < 1.0 : part >= 0.0) continue;

@@ -18,6 +18,9 @@ namespace boltzdrift_lammps {
 void check_box(LAMMPS_NS::LAMMPS *lmp, const std::vector<LAMMPS_NS::tagint> &tag, const std::vector<Vec3> &molecule,
                double angstrom);
 
+/* Whether an atom of the molecule, (n, 3) unwrapped, is outside a fixed boundary: LAMMPS would lose it. */
+bool outside_fixed(LAMMPS_NS::LAMMPS *lmp, const std::vector<Vec3> &molecule);
+
 /* Throws Problem where a periodic box is less than 4 angstrom wide: no bond has a nearest image then. */
 void check_width(LAMMPS_NS::LAMMPS *lmp, double angstrom);
 

@@ -14,8 +14,8 @@ namespace boltzdrift_lammps {
 
 namespace {
 
-const std::string USAGE = "boltzdrift seed MODEL group G seed S [index I] [temp T] [orient random|keep] [refine K] "
-                          "[velocities auto|internal|full|no] [types C H O ...]";
+const std::string USAGE = "boltzdrift seed MODEL group G seed S [index I] [temp T] [orient random|keep] "
+                          "[refine K [timestep DT]] [velocities auto|internal|full|no] [types C H O ...]";
 
 }    // namespace
 
@@ -36,6 +36,8 @@ void CommandBoltzdrift::command(int count, char **words)
     // Else `run N pre no` would go on with the neighbor lists and forces of the old positions.
     update->first_update = 0;
     if (comm->me == 0) LAMMPS_NS::utils::logmesg(lmp, seeder.report());
+    if (comm->me == 0 && !seeder.warning().empty()) error->warning(FLERR, "boltzdrift: " + seeder.warning());
+    seeder.warn_of_memories();
     seeder.warn_of_degrees_of_freedom();
   } catch (const Problem &problem) {
     trouble = problem.what();

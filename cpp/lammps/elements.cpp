@@ -138,8 +138,12 @@ Elements elements_of(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &typ
   const auto masses = by_mass(lmp, ntypes, model, amu_per_mass);
   // Labels of force fields name some elements by their symbols and others not: type by type.
   auto both = labels;
-  for (size_t type = 1; type < both.size(); ++type)
+  for (size_t type = 1; type < both.size(); ++type) {
     if (both[type] == 0) both[type] = masses[type];
+    if (both[type] != masses[type] && masses[type] != 0)
+      throw Problem("atom type " + std::to_string(type) + " is labelled " + symbol(both[type]) + " and has the mass of " +
+                    symbol(masses[type]) + ": correct the labelmap or the mass, or name the elements, as in: types C H O");
+  }
   if (any(both)) return {both, !any(labels) ? "by mass" : both == labels ? "by labelmap" : "by labelmap and mass"};
   throw Problem("no atom type has the mass of an element of the sampler (" +
                 formula({model.species.begin(), model.species.end()}) +

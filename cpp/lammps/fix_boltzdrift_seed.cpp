@@ -17,8 +17,8 @@ namespace boltzdrift_lammps {
 
 namespace {
 
-const std::string USAGE = "fix ID group boltzdrift/seed N MODEL seed S [index I] [temp T] [orient random|keep] [refine K] "
-                          "[velocities auto|internal|full|no] [types C H O ...]";
+const std::string USAGE = "fix ID group boltzdrift/seed N MODEL seed S [index I] [temp T] [orient random|keep] "
+                          "[refine K [timestep DT]] [velocities auto|internal|full|no] [types C H O ...]";
 
 }    // namespace
 
@@ -66,6 +66,7 @@ void FixBoltzdriftSeed::init()
   try {
     // Now, and not after N steps.
     seeder->look();
+    if (events == 0) seeder->warn_of_memories();
   } catch (const Problem &problem) {
     trouble = problem.what();
   }
@@ -85,6 +86,8 @@ void FixBoltzdriftSeed::pre_exchange()
     seeder->set_positions(drawn);
     pending = true;
     if (events++ == 0 && comm->me == 0) LAMMPS_NS::utils::logmesg(lmp, seeder->report());
+    if (comm->me == 0 && !seeder->warning().empty())
+      error->warning(FLERR, "fix " + std::string(id) + " boltzdrift/seed: " + seeder->warning());
   } catch (const Problem &problem) {
     trouble = problem.what();
   }

@@ -90,6 +90,8 @@ Options parse_options(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &al
       options.keep = how == "keep";
     } else if (keyword == "refine") {
       options.refine = words.number<int>(keyword, 0, 1000000);
+    } else if (keyword == "timestep") {
+      options.timestep = words.number<double>(keyword, 1e-30, 1e30);
     } else if (keyword == "velocities") {
       options.velocities = velocities_of(words.next("auto, internal, full or no"), words);
     } else if (keyword == "types") {
@@ -100,6 +102,7 @@ Options parse_options(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &al
   }
   if (named_group && !seen.count("group")) words.wrong("group is missing");
   if (!seen.count("seed")) words.wrong("seed is missing");
+  if (options.timestep && options.refine == 0) words.wrong("timestep is that of refine, which is not asked for");
   return options;
 }
 

@@ -29,12 +29,13 @@ struct Options {
   std::optional<double> kelvin;
   bool keep = true;          // the orientation
   int refine = 0;            // Monte Carlo steps
+  std::optional<double> timestep;    // of refine, in LAMMPS's units of time
   Velocities velocities = Velocities::automatic;
   std::vector<std::string> types;
 };
 
 /* MODEL, then words: group G (only where `named_group`), seed S, index I, temp T, orient random|keep, refine K,
- * velocities auto|internal|full|no, types C H O. Throws Problem, which quotes `usage`. */
+ * timestep DT, velocities auto|internal|full|no, types C H O. Throws Problem, which quotes `usage`. */
 Options parse_options(LAMMPS_NS::LAMMPS *lmp, const std::vector<std::string> &words, bool named_group,
                       const std::string &usage);
 

@@ -21,11 +21,16 @@
 #include "update.h"
 
 #include <cmath>
+#include <set>
 #include <utility>
 
 namespace boltzdrift_lammps {
 
 namespace {
+
+// Time steps of refine, fs.
+constexpr double LEAST_STEP = 0.02;
+constexpr double MOST_STEP = 4.0;
 
 // Positions of the atoms of molecule m.
 std::vector<Vec3> rows(const Drawn &drawn, size_t m, size_t atoms)
@@ -43,6 +48,23 @@ Seeder::Seeder(LAMMPS_NS::LAMMPS *host, Options wanted) :
   if (!options.kelvin && !model->kelvin)
     throw Problem(options.model + " does not say for what temperature it was trained: give temp T, in kelvin");
   temperature = options.kelvin ? *options.kelvin : *model->kelvin;
+  if (options.timestep) femtoseconds = *options.timestep * units.time;
+  // What the library takes.
+  if (!(femtoseconds >= LEAST_STEP && femtoseconds <= MOST_STEP))
+    throw Problem("timestep " + text(*options.timestep) + " of refine is " + text(femtoseconds) + " fs: give " +
+                  text(LEAST_STEP / units.time) + " to " + text(MOST_STEP / units.time) + " in units " + update->unit_style);
+}
+
+// Whether the group has atoms of that group of a fix or compute.
+bool Seeder::shares_atoms(int groupbit) const
+{
+  const int bit = group->bitmask[group->find(options.group)];
+  int mine = 0;
+  for (int i = 0; i < atom->nlocal; ++i)
+    if ((atom->mask[i] & groupbit) && (atom->mask[i] & bit)) mine = 1;
+  int any = 0;
+  MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, world);
+  return any != 0;
 }
 
 // Everything that moving these atoms would break without a word.
@@ -50,20 +72,12 @@ void Seeder::refuse_what_cannot_be() const
 {
   if (domain->dimension == 2) throw Problem("molecules have three dimensions; this system has two");
   if (lmp->kokkos) throw Problem("not with the KOKKOS package: it keeps positions where this plug-in does not write");
-  const int igroup = group->find(options.group);
-  if (igroup < 0) throw Problem("there is no group '" + options.group + "'");
-  const int bit = group->bitmask[igroup];
+  if (group->find(options.group) < 0) throw Problem("there is no group '" + options.group + "'");
   for (const auto *fix : modify->get_fix_list()) {
     const std::string style = fix->style;
     const bool constrains = fix->rigid_flag || style.rfind("shake", 0) == 0 || style.rfind("rattle", 0) == 0;
     // A fix of another group may still hold some of these atoms.
-    if (!constrains) continue;
-    int mine = 0;
-    for (int i = 0; i < atom->nlocal; ++i)
-      if ((atom->mask[i] & fix->groupbit) && (atom->mask[i] & bit)) mine = 1;
-    int any = 0;
-    MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, world);
-    if (any)
+    if (constrains && shares_atoms(fix->groupbit))
       throw Problem("fix " + std::string(fix->id) + " (" + style + ") holds atoms of group '" + options.group +
                     "' in place: a seed would break its constraints; seed first, then define it");
   }
@@ -97,7 +111,7 @@ std::string Seeder::refine(const std::vector<Molecule> &found, uint64_t event, b
 {
   std::vector<LAMMPS_NS::tagint> tag;
   for (const auto &molecule : found) tag.insert(tag.end(), molecule.tag.begin(), molecule.tag.end());
-  Refiner refiner(lmp, *model, units, tag, {options.seed, options.refine, temperature, running});
+  Refiner refiner(lmp, *model, units, tag, {options.seed, options.refine, temperature, femtoseconds, running});
   // All are seeds before the first is refined: the field that it is in is that of the others' new states.
   set_positions(drawn);
   const size_t atoms = model->atoms();
@@ -113,6 +127,8 @@ std::string Seeder::refine(const std::vector<Molecule> &found, uint64_t event, b
     angstrom = placed(found[m], number, angstrom);
     for (size_t i = 0; i < 3 * atoms; ++i) drawn.position[i / 3][i % 3] = angstrom[i] / units.length;
   }
+  refiner.refuse_if_none_moved();
+  warned = refiner.warning();
   return refiner.report();
 }
 
@@ -160,6 +176,7 @@ Drawn Seeder::draw(uint64_t event, bool running)
   all_are = static_cast<LAMMPS_NS::bigint>(count * atoms) == atom->natoms;
   alone = all_are && count == 1;
 
+  warned.clear();
   Drawn drawn;
   for (size_t m = 0; m < count; ++m) {
     const auto &molecule = found.molecules[m];
@@ -234,6 +251,22 @@ void Seeder::set_velocities(const Drawn &drawn)
     if (found == drawn.row.end()) continue;
     for (size_t k = 0; k < 3; ++k) atom->v[i][k] = drawn.velocity[found->second][k];
   }
+}
+
+// LAMMPS has no call that tells a fix of new positions.
+void Seeder::warn_of_memories() const
+{
+  const std::set<std::string> fixes = {"move", "spring/self", "ti/spring"};
+  const std::set<std::string> computes = {"displace/atom", "msd", "msd/nongauss"};
+  std::string names;
+  for (const auto *fix : modify->get_fix_list())
+    if (fixes.count(fix->style) && shares_atoms(fix->groupbit))
+      names += (names.empty() ? "fix " : ", fix ") + std::string(fix->id) + " (" + fix->style + ")";
+  for (const auto *compute : modify->get_compute_list())
+    if (computes.count(compute->style) && shares_atoms(compute->groupbit))
+      names += (names.empty() ? "compute " : ", compute ") + std::string(compute->id) + " (" + compute->style + ")";
+  if (names.empty() || comm->me != 0) return;
+  error->warning(FLERR, "boltzdrift: " + names + " goes on from the positions before seeding: define it afterwards");
 }
 
 void Seeder::warn_of_degrees_of_freedom() const

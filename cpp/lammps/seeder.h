@@ -45,6 +45,12 @@ class Seeder : protected LAMMPS_NS::Pointers {
   /* One line for the log on what the last draw did. */
   const std::string &report() const { return said; }
 
+  /* What the last draw left to be desired; empty where nothing. */
+  const std::string &warning() const { return warned; }
+
+  /* Warns of fixes and computes that go on from where the atoms of the group were. */
+  void warn_of_memories() const;
+
   /* Warns where compute thermo_temp counts other degrees of freedom than now move. */
   void warn_of_degrees_of_freedom() const;
 
@@ -53,6 +59,7 @@ class Seeder : protected LAMMPS_NS::Pointers {
 
  private:
   void refuse_what_cannot_be() const;
+  bool shares_atoms(int groupbit) const;
   Found find(std::string *types) const;
   uint64_t sample(uint64_t event, size_t molecule) const;
   std::vector<double> sampled(uint64_t number) const;
@@ -65,10 +72,12 @@ class Seeder : protected LAMMPS_NS::Pointers {
   Units units;
   std::shared_ptr<const Model> model;
   double temperature = 0.0;
+  double femtoseconds = 1.0;    // time step of refine
   bool alone = false;      // the molecule is all there is
   bool all_are = false;    // the molecules are all there is
   size_t count = 0;        // molecules of the last draw
   std::string said;
+  std::string warned;
 };
 
 }    // namespace boltzdrift_lammps

@@ -19,7 +19,7 @@ Units Units::of(const std::string &style)
   const auto found = masses.find(style);
   double mass = 1.0;
   check(bzd_unit(found == masses.end() ? "amu" : found->second, "mass", &mass));
-  return {factors[0], factors[1], factors[3], factors[4], mass};
+  return {factors[0], factors[1], factors[2], factors[3], factors[4], mass};
 }
 
 }    // namespace boltzdrift_lammps

@@ -9,9 +9,9 @@
 
 namespace boltzdrift_lammps {
 
-/* How many of the library's units (angstrom, kcal/mol, kcal/mol/angstrom, angstrom/fs, amu) one of LAMMPS's is. */
+/* How many of the library's units (angstrom, kcal/mol, fs, kcal/mol/angstrom, angstrom/fs, amu) one of LAMMPS's is. */
 struct Units {
-  double length, energy, force, velocity, mass;
+  double length, energy, time, force, velocity, mass;
 
   /* Throws Problem for lj, which has no such units. */
   static Units of(const std::string &style);

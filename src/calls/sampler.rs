@@ -69,6 +69,8 @@ struct Refining {
     time_step: Option<f64>,
     /// Mean leapfrog steps of a proposal; 20.
     leapfrog: Option<usize>,
+    /// Share of the steps that must be accepted; 0.3.
+    least_acceptance: Option<f64>,
 }
 
 /// Which samples of an ensemble.
@@ -107,12 +109,15 @@ pub(crate) fn refined(
         seed,
         first,
     };
+    let least = given.least_acceptance.unwrap_or(trust::LEAST_REFINED);
+    if !(0.0..=1.0).contains(&least) {
+        return Err(Error::usage(format!("least_acceptance {least}: give a share from 0 to 1")));
+    }
     trust::warn_of_rough_fit(potential.potential.as_ref(), kelvin);
     let total = (count as u64).saturating_mul(settings.iterations as u64);
     let progress = &mut |done| tell(ear, c"refining", done, total);
-    let Seeds { refined, redrawn } =
-        seeds(sampler, potential.potential.as_mut(), &settings, count, progress)?;
-    trust::check_refinement(&refined.decisions, settings.time_step)?;
+    let Seeds { refined, redrawn } = seeds(sampler, potential.potential.as_mut(), &settings, count, progress)?;
+    trust::check_refinement(&refined.decisions, settings.time_step, least)?;
     copy(positions, refined.positions.iter(), "positions")?;
     if let Some(energies) = energies {
         copy(energies, refined.energies_after.iter(), "energies")?;

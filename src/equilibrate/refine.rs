@@ -7,12 +7,15 @@ use super::limits::{Limits, Verdict};
 use super::settings::check_trajectory;
 use crate::potential::Potential;
 use crate::sampler::noise::{Purpose, Stream};
+use crate::units::BOLTZMANN;
 use crate::{Error, Result};
 
 /// Proposals for every sample, at most.
 const MOST_ITERATIONS: usize = 1_000_000_000;
 /// Samples that are refined side by side.
 const BLOCK: usize = 1024;
+/// Rounding of an energy over kT above which the Metropolis test would be one of rounding errors.
+const COARSEST: f64 = 1e-3;
 
 /// How to refine.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,6 +142,10 @@ fn block(
             number(k)
         )));
     }
+    for (k, energy) in batch.energies.iter().enumerate().filter(|_| settings.iterations > 0) {
+        resolved(*energy, BOLTZMANN * settings.temperature)
+            .map_err(|why| Error::Numeric(format!("sample {} cannot be refined: {why}", number(k))))?;
+    }
     out.energies_before.slice_mut(s![rows.clone()]).assign(&batch.energies);
     let mut streams: Vec<Stream> =
         (0..rows.len()).map(|k| Stream::new(settings.seed, Purpose::Walk, number(k))).collect();
@@ -158,4 +165,17 @@ fn block(
     out.energies_after.slice_mut(s![rows.clone()]).assign(&batch.energies);
     out.positions.slice_mut(s![rows, .., ..]).assign(&batch.positions);
     Ok(())
+}
+
+/// That differences of kT are not lost in the rounding of an energy, both in kcal/mol; else why.
+fn resolved(energy: f64, thermal: f64) -> std::result::Result<(), String> {
+    let rounding = energy.abs() * f64::EPSILON;
+    if rounding <= COARSEST * thermal {
+        return Ok(());
+    }
+    Err(format!(
+        "its energy is {energy:.2e} kcal/mol, which a number of double precision holds to {rounding:.1e} kcal/mol only: too \
+         coarse to tell differences of kT = {thermal:.2} kcal/mol. Atoms overlap, or the potential has a constant to be \
+         subtracted"
+    ))
 }

@@ -18,8 +18,10 @@ const WIDTHS: (f64, f64) = (0.5, 1.6);
 /// Share of proposals outside the trusted region above which the walk is held at its edge.
 const MOST_OUTSIDE: f64 = 0.05;
 
-/// Share of refinement steps accepted below which nothing is refined, and how many steps show it.
-const REFINED: (f64, u64) = (0.3, 100);
+/// Share of refinement steps accepted below which nothing is refined.
+pub const LEAST_REFINED: f64 = 0.3;
+/// How many steps show it.
+const ENOUGH_STEPS: u64 = 100;
 
 /// What is needed of a fit's report.
 #[derive(Deserialize)]
@@ -92,13 +94,13 @@ pub fn check_pool(energies: ArrayView1<f64>, atoms: usize, decisions: &Decisions
     Ok(())
 }
 
-/// Refuses a refinement hardly any of whose steps are accepted: its samples are those it was given.
+/// Refuses a refinement of which less than the share `least` of the steps, [`LEAST_REFINED`] as a rule, is accepted: its
+/// samples are those it was given.
 ///
 /// # Errors
 /// [`Error::Numeric`] with what to do.
-pub fn check_refinement(decisions: &Decisions, time_step: f64) -> Result<()> {
-    let (least, enough) = REFINED;
-    if decisions.total() < enough || decisions.acceptance() >= least {
+pub fn check_refinement(decisions: &Decisions, time_step: f64, least: f64) -> Result<()> {
+    if decisions.total() < ENOUGH_STEPS || decisions.acceptance() >= least {
         return Ok(());
     }
     Err(Error::Numeric(format!(

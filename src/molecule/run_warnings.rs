@@ -4,32 +4,50 @@
 use super::thermometer::{Kinetic, Start, Temperature, Thermometer};
 use super::thermometer_warnings::{FEW_STRETCHES, SIGMAS, TOLERANCE};
 
+/// Independent stretches of the kinetic energy from which a wrong mean has a cause: within fewer, a molecule has not
+/// exchanged its energy with the thermostat often enough.
+const MANY_STRETCHES: f64 = 100.0;
+/// The same for a lack of variance: what a slow thermostat adds to it is not seen in a short window.
+const SPREAD_STRETCHES: f64 = 200.0;
 /// Standard errors by which the beginning of a window is not like the rest: several beginnings are looked at.
-const START_SIGMAS: f64 = 4.0;
-/// Relative difference of the beginning that is worth a word.
-const START_APART: f64 = 0.15;
+const START_SIGMAS: f64 = 5.0;
+/// Relative difference of the beginning that is worth a word, and where the rest has few stretches.
+const START_APART: (f64, f64) = (0.15, 0.3);
+/// A shorter window, fs, says nothing of its thermostat.
+const SHORTEST: f64 = 1e4;
+/// Fewer stretches of the rest say nothing of its beginning.
+const FEW_IN_REST: f64 = 10.0;
 /// Standard errors by which the variance of the kinetic energy is not canonical.
 const NARROW_SIGMAS: f64 = 4.0;
 /// Relative lack of variance that is worth a word.
 const NARROW: f64 = 0.2;
-/// Kinetic energy of the motion, or the rotation, as a whole over its thermal value that is worth a word.
-const FLYING: f64 = 3.0;
+/// Kinetic energy of the motion, or the rotation, as a whole over its thermal value that is worth a word, and the normal
+/// deviate of the chance that thermal motion has it.
+const FLYING: (f64, f64) = (3.0, 4.0);
 
-pub(super) fn run_warnings(found: &Thermometer, atoms: usize) -> Vec<String> {
+/// Warnings of a run of so many atoms, `moving` of whose degrees of freedom are within the molecule where velocities do not
+/// tell.
+pub(super) fn run_warnings(found: &Thermometer, atoms: usize, moving: usize) -> Vec<String> {
     let mut out = Vec::new();
     // Constraints take degrees of freedom away that are not counted here.
     if found.held == 0 {
-        out.extend(found.asked.and_then(|asked| off_the_asked(found, asked, atoms)));
-        out.extend(found.start.and_then(cold_start));
-        out.extend(found.kinetic.and_then(narrow));
+        out.extend(found.asked.and_then(|asked| off_the_asked(found, asked, atoms, moving)));
+        if !is_brief(found) {
+            out.extend(found.start.and_then(cold_start));
+            out.extend(found.kinetic.and_then(narrow));
+        }
     }
     if let Some(kinetic) = found.kinetic.filter(|_| atoms > 1) {
-        let thermal = 1.0 / atoms as f64;
-        for (share, does, what) in [
-            (kinetic.center_share, "flies", "motion of its center of mass"),
-            (kinetic.turn_share, "spins", "rotation as a whole"),
+        let [center, turn] = kinetic.whole_stretches;
+        let all = 3.0 * atoms as f64;
+        let whole = kinetic.removed as f64;
+        let within = (1.0 - kinetic.center_share - kinetic.turn_share) / (all - whole);
+        for (share, freedoms, stretches, does, what) in [
+            (kinetic.center_share, 3.0, center, "flies", "motion of its center of mass"),
+            (kinetic.turn_share, whole - 3.0, turn, "spins", "rotation as a whole"),
         ] {
-            if share > FLYING * thermal {
+            let thermal = freedoms / all;
+            if share > FLYING.0.max(largest_mean_square(freedoms * stretches)) * freedoms * within {
                 out.push(format!(
                     "the molecule {does}: {:.0} % of the kinetic energy is in the {what}, {:.0} % would be thermal; \
                      take it out as the run goes on (LAMMPS: fix momentum)",
@@ -42,8 +60,13 @@ pub(super) fn run_warnings(found: &Thermometer, atoms: usize) -> Vec<String> {
     out
 }
 
+/// Whether the window is known to be too short for its thermostat, whatever its frames say.
+fn is_brief(found: &Thermometer) -> bool {
+    found.kinetic.and_then(|kinetic| kinetic.window).is_some_and(|window| window < SHORTEST)
+}
+
 /// The sharper of the two readings where it is off the asked temperature. Whether they agree is another warning.
-fn off_the_asked(found: &Thermometer, asked: f64, atoms: usize) -> Option<String> {
+fn off_the_asked(found: &Thermometer, asked: f64, atoms: usize, moving: usize) -> Option<String> {
     let kinetic = found.kinetic.map(|kinetic| kinetic.internal);
     let readings = [
         ("the frames are", found.configurational),
@@ -54,62 +77,69 @@ fn off_the_asked(found: &Thermometer, asked: f64, atoms: usize) -> Option<String
         .filter_map(|(who, reading)| Some((who, reading.filter(|reading| reading.kelvin > 0.0)?)))
         .min_by(|a, b| a.1.error.total_cmp(&b.1.error))?;
     let off = (reading.kelvin - asked).abs();
-    (off >= (SIGMAS * reading.error).max(TOLERANCE * asked)).then(|| {
-        format!(
-            "{who} at {:.0} +- {:.0} K, asked {asked:.0} K: {}",
-            reading.kelvin,
-            reading.error,
-            suspicion(reading, asked, atoms)
-        )
+    let stretches = kinetic.map_or(reading.stretches, |kinetic| reading.stretches.min(kinetic.stretches));
+    let moving = found.kinetic.map_or(moving, |kinetic| 3 * atoms - kinetic.removed);
+    (off >= (SIGMAS * reading.error_at(asked)).max(TOLERANCE * asked)).then(|| {
+        let why = match suspicion(reading, asked, 3 * atoms, moving) {
+            Some(_) if stretches < MANY_STRETCHES || is_brief(found) => format!(
+                "the run is too short ({stretches:.0} independent stretches of time) to tell a wrong thermostat from chance; run \
+                 longer"
+            ),
+            Some(mistake) => mistake,
+            None => "the run is short or not equilibrated, its thermostat is off, or the forces are of another potential \
+                     than the frames"
+                .to_owned(),
+        };
+        format!("{who} at {:.0} +- {:.0} K, asked {asked:.0} K: {why}", reading.kelvin, reading.error)
     })
 }
 
 /// Whether a reading is `expected` within its error and 3 %.
 fn near(reading: Temperature, expected: f64) -> bool {
-    (reading.kelvin - expected).abs() < (SIGMAS * reading.error).max(0.03 * expected)
+    (reading.kelvin - expected).abs() < (SIGMAS * reading.error_at(expected)).max(0.03 * expected)
 }
 
-/// The thermostat mistakes that are known by their ratio.
-fn suspicion(reading: Temperature, asked: f64, atoms: usize) -> String {
-    let freedoms = 3.0 * atoms as f64;
-    let counted = |count: f64| asked * count / (freedoms - 6.0);
-    let off = |count: f64| (reading.kelvin - counted(count)).abs();
+/// The mistake of a thermostat that is known by its ratio: it counts more of `all` degrees of freedom than the `moving`.
+fn suspicion(reading: Temperature, asked: f64, all: usize, moving: usize) -> Option<String> {
+    let counted = |count: usize| asked * count as f64 / moving as f64;
+    let off = |count: usize| (reading.kelvin - counted(count)).abs();
+    let removed = all - moving;
+    let how = format!(
+        " (LAMMPS: compute_modify thermo_temp extra/dof {removed} and fix_modify ID temp thermo_temp)"
+    );
     // Both can be near: the nearer is named.
-    let known = [
-        ("3N", freedoms, ""),
-        (
-            "3N - 3",
-            freedoms - 3.0,
-            " (LAMMPS: compute_modify thermo_temp extra/dof 6 and \
-                  fix_modify ID temp thermo_temp)",
-        ),
-    ];
-    let likely = known
+    let (name, count, how) = [("3N", all, ""), ("3N - 3", all.saturating_sub(3), how.as_str())]
         .into_iter()
-        .filter(|(_, count, _)| atoms > 2 && near(reading, counted(*count)))
-        .min_by(|a, b| off(a.1).total_cmp(&off(b.1)));
-    match likely {
-        Some((name, count, how)) => format!(
-            "{0:.0} K is what a thermostat that counts {name} = {count} degrees of freedom gives where {1} move; \
-             use {0:.0} K, or remove 6 in the thermostat{how} and run again",
-            counted(count),
-            freedoms - 6.0
-        ),
-        None => "the run is short or not equilibrated, its thermostat is off, or the forces are of another potential \
-                 than the frames"
-            .to_owned(),
-    }
+        .filter(|(_, count, _)| moving > 0 && *count > moving && near(reading, counted(*count)))
+        .min_by(|a, b| off(a.1).total_cmp(&off(b.1)))?;
+    Some(format!(
+        "{0:.0} K is what a thermostat that counts {name} = {count} degrees of freedom gives where {moving} move; use {0:.0} K, \
+         or remove {removed} in the thermostat{how} and run again. A run that is short for its thermostat is off as well",
+        counted(count)
+    ))
+}
+
+/// The mean of so many squared normal numbers that chance exceeds with the probability of the deviate in [`FLYING`]
+/// (Wilson and Hilferty, PNAS 17, 684, 1931).
+fn largest_mean_square(count: f64) -> f64 {
+    let variance = 2.0 / (9.0 * count);
+    (1.0 - variance + FLYING.1 * variance.sqrt()).powi(3)
 }
 
 /// A beginning that is not like the rest.
 fn cold_start(start: Start) -> Option<String> {
     let Start { frames, kelvin, rest, .. } = start;
-    let apart = (kelvin - rest.kelvin).abs() > START_APART * rest.kelvin;
-    (start.deviates().abs() > START_SIGMAS && apart).then(|| {
+    if rest.stretches < FEW_IN_REST {
+        return None;
+    }
+    let long = rest.stretches >= MANY_STRETCHES;
+    let apart = if long { START_APART.0 } else { START_APART.1 };
+    let or_short = if long { "" } else { ", or the run is short for its thermostat" };
+    (start.deviates().abs() > START_SIGMAS && (kelvin - rest.kelvin).abs() > apart * rest.kelvin).then(|| {
         format!(
             "the first {frames} frames are at {kelvin:.0} +- {:.0} K, the rest at {:.0} +- {:.0} K: the run was not \
-             equilibrated when these frames were written; leave them out (--frames {frames}:, or more), or run longer \
-             before the first frame",
+             equilibrated when these frames were written{or_short}; leave them out (--frames {frames}:, or more), or run \
+             longer before the first frame",
             start.error, rest.kelvin, rest.error
         )
     })
@@ -117,12 +147,13 @@ fn cold_start(start: Start) -> Option<String> {
 
 /// Kinetic energies that scatter too little.
 fn narrow(kinetic: Kinetic) -> Option<String> {
-    let spread = kinetic.spread?;
+    let spread = kinetic.spread.filter(|spread| spread.stretches >= SPREAD_STRETCHES)?;
     (1.0 - spread.ratio > (NARROW_SIGMAS * spread.error).max(NARROW)).then(|| {
         format!(
             "the kinetic energy scatters too little: its variance is {:.2} +- {:.2} of that of a canonical ensemble. \
-             The thermostat holds the temperature instead (LAMMPS temp/berendsen, temp/rescale), or there is none (nve); \
-             potential energies are off as well. Run with one that is canonical (LAMMPS temp/csvr, ASE Langevin)",
+             The thermostat holds the temperature instead (LAMMPS temp/berendsen, temp/rescale), or there is none (nve), or \
+             the run is shorter than its thermostat takes; potential energies are off as well. Run with one that is canonical \
+             (LAMMPS temp/csvr, ASE Langevin)",
             spread.ratio, spread.error
         )
     })

@@ -3,9 +3,10 @@
 use ndarray::{concatenate, s, Array1, Array3, Axis};
 
 use crate::dataset::Dataset;
-use crate::molecule::samples::ETHANOL;
+use crate::molecule::samples::{Row, CARBON_MONOXIDE, ETHANOL, WATER};
 use crate::molecule::springs::Springs;
 use crate::molecule::thermometer::{assess, Thermometer};
+use crate::units::{BOLTZMANN, ENERGY_TO_KINETIC};
 
 const KELVIN: f64 = 500.0;
 
@@ -41,7 +42,7 @@ fn canonical_frames_are_not_suspected() {
         assert!(found.warnings.is_empty(), "{seed}: {:?}", found.warnings);
         let kinetic = found.kinetic.unwrap();
         assert!((kinetic.internal.kelvin - KELVIN).abs() < 4.0 * kinetic.internal.error, "{kinetic:?}");
-        assert!(kinetic.spread.is_some() && found.start.is_some());
+        assert!(kinetic.spread.is_some() && found.start.is_some() && kinetic.window.is_none());
     }
 }
 
@@ -138,4 +139,94 @@ fn motion_as_a_whole_is_told_from_heat() {
     assert!(reading.warnings.len() == 1 && reading.warnings[0].contains("spins"), "{:?}", reading.warnings);
     let (one, other) = (found(&data).kinetic.unwrap(), reading.kinetic.unwrap());
     approx::assert_relative_eq!(one.internal.kelvin, other.internal.kelvin, max_relative = 1e-9);
+}
+
+#[test]
+fn a_run_that_is_short_for_its_thermostat_is_not_accused() {
+    // The first picoseconds of right runs: each at the total energy that it began with.
+    let springs = Springs::new(&ETHANOL);
+    for seed in 0..12 {
+        let run = springs.trajectory(KELVIN, 4000, 0.5, seed);
+        for frames in [1000, 2000, 4000] {
+            let part = |all: &Array3<f64>| all.slice(s![..frames;4, .., ..]).to_owned();
+            let window = Dataset {
+                positions: part(&run.positions),
+                forces: run.forces.as_ref().map(part),
+                velocities: run.velocities.as_ref().map(part),
+                energies: None,
+                ..run.clone()
+            };
+            let found = found(&window);
+            let told = found.kinetic.unwrap().window.unwrap();
+            assert!((told / (0.5 * (frames - 4) as f64) - 1.0).abs() < 0.1, "{told} fs");
+            for said in found.warnings {
+                for mistake in
+                    ["scatters too little", "degrees of freedom gives", "when these frames", "flies", "spins"]
+                {
+                    assert!(!said.contains(mistake), "{seed}, {frames}: {said}");
+                }
+            }
+        }
+    }
+}
+
+/// Warnings of canonical frames of a small molecule that were asked to be at some temperature.
+fn of_few_atoms(rows: &[Row], frames: usize, asked: f64, seed: u64) -> String {
+    let springs = Springs::new(rows);
+    let mut data = springs.canonical(KELVIN, frames, seed);
+    springs.give_velocities(&mut data, KELVIN, seed % 2 == 0, seed);
+    assess(&data, Some(asked)).unwrap().warnings.join("; ")
+}
+
+#[test]
+fn molecules_of_two_and_three_atoms_know_their_errors() {
+    let (mut wrong, mut all) = (Vec::new(), 0);
+    for rows in [&CARBON_MONOXIDE[..], &WATER[..]] {
+        for frames in [60, 100, 200] {
+            for seed in 0..60 {
+                let said = of_few_atoms(rows, frames, KELVIN, seed);
+                all += 1;
+                if ["asked", "velocities at", "scatters", "first", "flies", "spins"]
+                    .iter()
+                    .any(|word| said.contains(word))
+                {
+                    wrong.push(said);
+                }
+            }
+        }
+    }
+    // Three standard errors of two readings, with the heavy tails of few squares: one in 100.
+    assert!(wrong.len() <= 4, "{} of {all}: {wrong:#?}", wrong.len());
+}
+
+#[test]
+fn freedoms_are_counted_right_in_molecules_of_two_atoms() {
+    // One vibration moves: a thermostat that counts 3 of 3N - 3 heats to three times what is asked.
+    for (count, words) in [(3.0, "3N - 3 = 3 degrees of freedom gives where 1 move"), (6.0, "3N = 6")] {
+        for seed in 0..4 {
+            let said = of_few_atoms(&CARBON_MONOXIDE, 2000, KELVIN / count, seed);
+            assert!(said.contains(words), "{seed}: {said}");
+        }
+    }
+    let said = of_few_atoms(&CARBON_MONOXIDE, 2000, KELVIN / 3.0, 1);
+    assert!(
+        said.contains("remove 5 in the thermostat (LAMMPS: compute_modify thermo_temp extra/dof 5"),
+        "{said}"
+    );
+}
+
+#[test]
+fn motion_that_is_kept_is_one_value_and_not_many() {
+    // A center of mass that nothing stops keeps the energy it drew: four times the mean is one in 140.
+    let data = run(200, KELVIN, true, 7);
+    let total: f64 = data.masses.iter().sum();
+    let thermal = (BOLTZMANN * KELVIN * ENERGY_TO_KINETIC / total).sqrt();
+    let moving = |times: f64| {
+        let mut moving = data.clone();
+        let velocities = moving.velocities.as_mut().unwrap();
+        velocities.slice_mut(s![.., .., 0]).mapv_inplace(|v| v + (3.0 * times).sqrt() * thermal);
+        found(&moving).warnings.join("; ")
+    };
+    assert_eq!(moving(4.0), "");
+    assert!(moving(12.0).contains("flies"), "{}", moving(12.0));
 }

@@ -9,6 +9,8 @@ use super::vector::{cross, norm, sub, Vector};
 /// Element; atoms it is bonded to, at an angle with, at a dihedral with; distance, angle, dihedral (degrees).
 pub(crate) type Row = (u8, [usize; 3], [f64; 3]);
 
+pub(crate) const CARBON_MONOXIDE: [Row; 2] =
+    [(6, [0, 0, 0], [0.0, 0.0, 0.0]), (8, [0, 0, 0], [1.13, 0.0, 0.0])];
 pub(crate) const WATER: [Row; 3] =
     [(8, [0, 0, 0], [0.0, 0.0, 0.0]), (1, [0, 0, 0], [0.96, 0.0, 0.0]), (1, [0, 1, 0], [0.96, 104.5, 0.0])];
 pub(crate) const CO2: [Row; 3] =

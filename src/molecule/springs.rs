@@ -72,7 +72,7 @@ impl Springs {
         v: &mut [Vector],
         steps: usize,
         dt: f64,
-        mut visit: impl FnMut(&[Vector]),
+        mut visit: impl FnMut(&[Vector], &[Vector]),
     ) {
         let mut forces = self.evaluate(x).1;
         for _ in 0..steps {
@@ -87,7 +87,7 @@ impl Springs {
                     forces = self.evaluate(x).1;
                 }
             }
-            visit(x);
+            visit(x, v);
         }
     }
 
@@ -123,7 +123,7 @@ impl Springs {
         for iteration in 0..frames + 300 {
             let (mut y, mut v) = (x.clone(), self.velocities(kelvin, &mut stream));
             let before = self.evaluate(&x).0 + self.kinetic(&v);
-            self.walk(&mut y, &mut v, 10 + stream.below(20), 0.7, |_| ());
+            self.walk(&mut y, &mut v, 10 + stream.below(20), 0.7, |_, _| ());
             let rise = self.evaluate(&y).0 + self.kinetic(&v) - before;
             if stream.uniform() < (-rise / (BOLTZMANN * kelvin)).exp() {
                 x = y;
@@ -135,14 +135,18 @@ impl Springs {
         self.dataset(&kept)
     }
 
-    /// Frames of every time step of `dt` fs at constant energy, from a canonical state.
+    /// Frames of every time step of `dt` fs at constant energy, with velocities, from a canonical state.
     pub fn trajectory(&self, kelvin: f64, frames: usize, dt: f64, seed: u64) -> Dataset {
         let start = self.canonical(kelvin, 1, seed).positions;
         let mut x: Vec<Vector> = (0..self.rest.len()).map(|a| [0, 1, 2].map(|c| start[[0, a, c]])).collect();
         let mut v = self.velocities(kelvin, &mut Stream::new(seed, Purpose::Data, 1));
-        let mut kept = Vec::with_capacity(frames);
-        self.walk(&mut x, &mut v, frames, dt, |x| kept.push(x.to_vec()));
-        self.dataset(&kept)
+        let (mut kept, mut speeds) = (Vec::with_capacity(frames), Vec::with_capacity(frames));
+        self.walk(&mut x, &mut v, frames, dt, |x, v| {
+            kept.push(x.to_vec());
+            speeds.push(v.to_vec());
+        });
+        let velocities = Array3::from_shape_fn((frames, x.len(), 3), |(f, a, c)| speeds[f][a][c]);
+        Dataset { velocities: Some(velocities), ..self.dataset(&kept) }
     }
 
     fn dataset(&self, kept: &[Vec<Vector>]) -> Dataset {

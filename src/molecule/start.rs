@@ -10,6 +10,8 @@ use crate::units::BOLTZMANN;
 const PARTS: [usize; 4] = [20, 10, 5, 3];
 /// Fewer correlation lengths in the beginning are no reading.
 const FEW_STRETCHES: f64 = 1.5;
+/// Nor are fewer independent squares: their sum is far from a normal number.
+const FEW_SQUARES: f64 = 30.0;
 
 /// The beginning of a window that is farthest from its rest, in standard errors.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -31,18 +33,20 @@ impl Start {
     }
 }
 
-/// Looks at the beginning of per-frame terms (N) whose ratio is kT, in order of time; none for fewer than 60 frames, or
+/// Looks at the beginning of per-frame terms (N) whose ratio is kT, in order of time, numerators sums of `squares` squared
+/// normal numbers; none for fewer than 60 frames, or
 /// where a beginning is too short for its correlation.
 ///
 /// The error of the beginning is that of as many frames of the rest: a beginning that warms up has another one.
-pub(super) fn start(numerator: &Array1<f64>, denominator: &Array1<f64>) -> Option<Start> {
+pub(super) fn start(numerator: &Array1<f64>, denominator: &Array1<f64>, squares: f64) -> Option<Start> {
     let frames = numerator.len();
     let one = |part: usize| {
         let first = frames / part;
         let [begin, end] = [s![..first], s![first..]];
         let (top, bottom) = (numerator.slice(end).to_owned(), denominator.slice(end).to_owned());
-        let rest = ratio(&top, &bottom);
-        if first < 3 || (first as f64) < FEW_STRETCHES * rest.correlation {
+        let rest = ratio(&top, &bottom, squares);
+        let stretches = first as f64 / rest.correlation;
+        if first < 3 || stretches < FEW_STRETCHES || squares * stretches < FEW_SQUARES {
             return None;
         }
         let kelvin = numerator.slice(begin).sum() / denominator.slice(begin).sum() / BOLTZMANN;

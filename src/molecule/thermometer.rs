@@ -5,7 +5,8 @@
 //! ends of every bond. It reads; it never sets a temperature.
 //!
 //! Errors are those of the linearized ratio: of the mean of `numerator - kT denominator`, by blocking
-//! ([`standard_error`]), so that they respect the correlation of frames in order of time.
+//! ([`standard_error`]), so that they respect the correlation of frames in order of time; at least those of as many squared
+//! normal numbers as are read, `kT sqrt(2 / count)`, since few frames know their own scatter badly.
 
 use ndarray::{Array1, ArrayView3};
 use serde::Serialize;
@@ -41,6 +42,18 @@ pub struct Temperature {
     pub correlation: f64,
     /// Independent stretches in the window: frames over correlation length. Below 20 the error itself is unsure.
     pub stretches: f64,
+}
+
+impl Temperature {
+    /// The standard error in K, were the temperature `kelvin`: a reading that is low by chance has a low error too.
+    pub(super) fn error_at(&self, kelvin: f64) -> f64 {
+        let scale = kelvin / self.kelvin.abs();
+        if scale > 1.0 && scale.is_finite() {
+            self.error * scale
+        } else {
+            self.error
+        }
+    }
 }
 
 /// What one bond alone reads.
@@ -114,7 +127,7 @@ fn bond_sums(
     let mut sums = [Array1::zeros(frames), Array1::zeros(frames)];
     let read = |&(i, j): &(usize, usize)| {
         let [top, bottom, lengths] = bond_terms(positions, forces, i, j);
-        let (temperature, relative_width) = (ratio(&top, &bottom), relative_width(&lengths));
+        let (temperature, relative_width) = (ratio(&top, &bottom, 1.0), relative_width(&lengths));
         sums[0] += &top;
         sums[1] += &bottom;
         BondTemperature { atoms: (i, j), temperature, relative_width }
@@ -123,15 +136,21 @@ fn bond_sums(
     (sums, each)
 }
 
-/// Ratio of means over kB, with the standard error of its linearization.
-pub(super) fn ratio(numerator: &Array1<f64>, denominator: &Array1<f64>) -> Temperature {
+/// Ratio of means over kB, with the standard error of its linearization. The numerator of a frame is a sum of `squares`
+/// squared normal numbers, 0 where that is not known.
+pub(super) fn ratio(numerator: &Array1<f64>, denominator: &Array1<f64>, squares: f64) -> Temperature {
     let frames = numerator.len() as f64;
     let quotient = numerator.sum() / denominator.sum();
     let residual: Vec<f64> = numerator.iter().zip(denominator).map(|(n, d)| n - quotient * d).collect();
     let Correlated { error, correlation, .. } = standard_error(&residual);
+    let kelvin = quotient / BOLTZMANN;
+    let least =
+        if squares > 0.0 { kelvin.abs() * (2.0 * correlation / squares / frames).sqrt() } else { 0.0 };
+    // Not `max`: it would hide a NaN.
+    let error = error / (denominator.sum() / frames).abs() / BOLTZMANN;
     Temperature {
-        kelvin: quotient / BOLTZMANN,
-        error: error / (denominator.sum() / frames).abs() / BOLTZMANN,
+        kelvin,
+        error: if error < least { least } else { error },
         correlation,
         stretches: frames / correlation,
     }
@@ -163,7 +182,7 @@ pub fn configurational_temperature(
         )));
     }
     let ([numerator, denominator], each) = bond_sums(&positions, &forces, bonds);
-    let total = ratio(&numerator, &denominator);
+    let total = ratio(&numerator, &denominator, bonds.pairs.len() as f64);
     if !(total.kelvin.is_finite() && total.error.is_finite()) {
         return Err(Error::Numeric(
             "the configurational temperature is not finite; a position or force is not, or two bonded atoms \
@@ -208,14 +227,15 @@ pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
             found.classes = classes(&dataset.species, &positions, &forces, &bonds, &each);
             found.bonds = each;
             let ([numerator, denominator], _) = bond_sums(&positions, &forces, &bonds);
-            found.start = start(&numerator, &denominator);
+            found.start = start(&numerator, &denominator, bonds.pairs.len() as f64);
         }
         found.work = dataset.energies.as_ref().and_then(|e| work_check(&positions, &forces, e));
     }
     if let Some(velocities) = dataset.velocities.as_ref().filter(|_| frames >= 2) {
         let reading = kinetic::read(positions, velocities.view(), &dataset.masses)?;
         found.kinetic = Some(reading.kinetic);
-        let starts = [found.start, start(&reading.energies, &reading.halves)];
+        let squares = 2.0 * reading.halves.sum() / frames as f64;
+        let starts = [found.start, start(&reading.energies, &reading.halves, squares)];
         let clearer = |a: &Start, b: &Start| a.deviates().abs().total_cmp(&b.deviates().abs());
         found.start = starts.into_iter().flatten().max_by(clearer);
     }
@@ -223,12 +243,12 @@ pub fn assess(dataset: &Dataset, asked: Option<f64>) -> Result<Thermometer> {
         found.energy_spread = energy_spread(energies, vibrations(&bonds, &positions));
         found.energy_drift = energy_drift(energies);
     }
-    found.warnings = warnings(&found, dataset, bonds.pairs.len());
+    found.warnings = warnings(&found, dataset, &bonds);
     Ok(found)
 }
 
 /// Vibrations of a molecule: 3N - 6, or 3N - 5 where it is linear.
-fn vibrations(bonds: &Bonds, positions: &ArrayView3<f64>) -> usize {
+pub(super) fn vibrations(bonds: &Bonds, positions: &ArrayView3<f64>) -> usize {
     let frames = positions.dim().0;
     let straight = |triple: &[usize; 3]| {
         (0..frames).map(|frame| angle(positions, frame, *triple)).sum::<f64>() > LINEAR * frames as f64

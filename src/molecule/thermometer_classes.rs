@@ -88,7 +88,9 @@ impl Terms {
         if self.modes == 0 {
             return nothing(none.to_owned());
         }
-        let reading = ratio(&self.numerator, &self.denominator);
+        // Torques are no squares of normal numbers.
+        let squares = if class == ModeClass::Torsions { 0.0 } else { self.modes as f64 };
+        let reading = ratio(&self.numerator, &self.denominator, squares);
         if !(reading.kelvin.is_finite() && reading.error.is_finite()) {
             return nothing("a number is not finite".into());
         }

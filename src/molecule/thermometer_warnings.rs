@@ -1,7 +1,8 @@
 //! What is odd about a temperature reading, in words: what it suspects and why. It never changes a temperature.
 
+use super::bonds::Bonds;
 use super::run_warnings::run_warnings;
-use super::thermometer::{BondTemperature, ModeClass, Temperature, Thermometer};
+use super::thermometer::{vibrations, BondTemperature, ModeClass, Temperature, Thermometer};
 use crate::dataset::elements::symbol;
 use crate::dataset::Dataset;
 
@@ -24,8 +25,8 @@ const DRIFT: f64 = 0.3;
 /// Relative deviation of the harmonic estimate of the energy spread that anharmonicity does not explain.
 const SPREAD_APART: f64 = 0.35;
 
-pub(super) fn warnings(found: &Thermometer, data: &Dataset, bonds: usize) -> Vec<String> {
-    let (frames, atoms) = (data.positions.dim().0, data.species.len());
+pub(super) fn warnings(found: &Thermometer, data: &Dataset, graph: &Bonds) -> Vec<String> {
+    let (frames, bonds) = (data.positions.dim().0, graph.pairs.len());
     let mut warnings = Vec::new();
     match (&data.forces, found.configurational) {
         (None, _) => warnings.push("no forces: the configurational temperature was not measured".into()),
@@ -61,7 +62,7 @@ pub(super) fn warnings(found: &Thermometer, data: &Dataset, bonds: usize) -> Vec
         let kelvin = found.asked.or(found.configurational.map(|reading| reading.kelvin).filter(|t| *t > 0.0));
         warnings.extend(check.warning(data.source.periodic, &data.masses, kelvin));
     }
-    warnings.extend(run_warnings(found, atoms));
+    warnings.extend(run_warnings(found, data.species.len(), vibrations(graph, &data.positions.view())));
     warnings
 }
 
@@ -84,12 +85,13 @@ fn short(reading: Temperature, frames: usize) -> Option<String> {
 fn against_kinetic(reading: Temperature, found: &Thermometer) -> Option<String> {
     let kinetic = found.kinetic?;
     let other = kinetic.internal;
-    let error = SIGMAS * reading.error.hypot(other.error);
+    let level = reading.kelvin.max(other.kelvin);
+    let error = SIGMAS * reading.error_at(level).hypot(other.error_at(level));
     let apart = (reading.kelvin - other.kelvin).abs() > error.max(2.0 * TOLERANCE * other.kelvin);
     apart.then(|| {
         format!(
-            "positions and forces are at {:.0} K, velocities at {:.0} K (counting 3N - {}): not equilibrated, wrong \
-             units, or forces of another potential",
+            "positions and forces are at {:.0} K, velocities at {:.0} K (counting 3N - {}): a short run, not \
+             equilibrated, wrong units, or forces of another potential",
             reading.kelvin, other.kelvin, kinetic.removed
         )
     })
@@ -113,7 +115,7 @@ fn bonds_apart(bonds: &[BondTemperature], species: &[u8]) -> Option<String> {
             let rest = all - weight(bond);
             let mean = (sum - weight(bond) * bond.temperature.kelvin) / rest;
             let apart = (bond.temperature.kelvin - mean).abs();
-            let sigmas = apart / bond.temperature.error.hypot(rest.sqrt().recip());
+            let sigmas = apart / bond.temperature.error_at(mean).hypot(rest.sqrt().recip());
             (sigmas > SIGMAS_OF_MANY && apart > BONDS_APART * mean.abs()).then_some((bond, mean, sigmas))
         })
         .max_by(|a, b| a.2.total_cmp(&b.2))?;
@@ -122,7 +124,7 @@ fn bonds_apart(bonds: &[BondTemperature], species: &[u8]) -> Option<String> {
     Some(format!(
         "bond {}-{} reads {:.0} +- {:.0} K, the others {mean:.0} K: stiff bonds at different temperatures, as where \
          the forces are of another potential than the run (recomputed labels), or the time step is too long; take \
-         the forces of the run itself",
+         the forces of the run itself. Or the run is short: a molecule alone exchanges their energy in tens of picoseconds",
         name(bond.atoms.0),
         name(bond.atoms.1),
         bond.temperature.kelvin,
@@ -142,7 +144,8 @@ fn classes_apart(found: &Thermometer) -> Vec<String> {
         if apart(a, b, BONDS_APART) {
             out.push(format!(
                 "stretches with hydrogen read {:.0} +- {:.0} K, those of heavy atoms {:.0} +- {:.0} K: the forces are \
-                 of another potential than the run, its time step is too long, or its modes are not equilibrated",
+                 of another potential than the run, its time step is too long, or its modes are not equilibrated, as in a \
+                 short run",
                 a.kelvin, a.error, b.kelvin, b.error
             ));
         }
@@ -156,7 +159,7 @@ fn classes_apart(found: &Thermometer) -> Vec<String> {
             if apart(soft, stiff, relative) {
                 out.push(format!(
                     "{} read {:.0} +- {:.0} K, stretches {:.0} +- {:.0} K: the window is not equilibrated (cold or hot \
-                     soft modes, a start that is still felt), or the forces are of another potential than the run",
+                     soft modes, a start that is still felt, a short run), or the forces are of another potential than the run",
                     class.name(),
                     soft.kelvin,
                     soft.error,

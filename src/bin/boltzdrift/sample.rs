@@ -38,7 +38,7 @@ impl Refinement {
             seeds(sampler, self.potential.as_mut(), &self.settings, count, progress)?;
         self.redrawn.add(&redrawn);
         self.decisions.add(&refined.decisions);
-        trust::check_refinement(&self.decisions, self.settings.time_step)?;
+        trust::check_refinement(&self.decisions, self.settings.time_step, trust::LEAST_REFINED)?;
         self.before.extend(&refined.energies_before);
         self.after.extend(&refined.energies_after);
         Ok((refined.positions, refined.energies_after))

@@ -157,3 +157,21 @@ fn a_sampler_that_never_gives_a_state_is_an_error() {
         assert!(said.contains(word), "'{said}' does not say '{word}'");
     }
 }
+
+/// Energies so large that a double holds them to 0.03 kcal/mol only.
+fn huge(x: &[[f64; 3]]) -> f64 {
+    water(x) + 2e14
+}
+
+#[test]
+fn energies_whose_rounding_hides_kt_are_refused() {
+    let sampler = sampler(0.02, 0.97);
+    let of =
+        |iterations| seeds(&sampler, &mut Model::new(huge), &settings(7, iterations), 3, &mut |_| Ok(()));
+    let said = of(2).unwrap_err().to_string();
+    for words in ["sample 7 cannot be refined", "2.00e14 kcal/mol", "kT = 1.19 kcal/mol", "overlap"] {
+        assert!(said.contains(words), "'{said}' does not say '{words}'");
+    }
+    // Without a step there is no test to be spoilt.
+    of(0).unwrap();
+}

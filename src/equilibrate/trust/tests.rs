@@ -79,12 +79,17 @@ fn true_dynamics_is_no_pool_led_astray() {
 
 #[test]
 fn refinements_that_refine_nothing_are_refused() {
-    let of =
-        |accepted, energy| check_refinement(&Decisions { accepted, energy, ..Decisions::default() }, 2.0);
+    let held = |accepted, energy, least| {
+        check_refinement(&Decisions { accepted, energy, ..Decisions::default() }, 2.0, least)
+    };
+    let of = |accepted, energy| held(accepted, energy, LEAST_REFINED);
     of(31, 69).unwrap();
     let said = of(29, 71).unwrap_err().to_string();
     assert!(said.contains("29 %") && said.contains("time step than 2 fs"), "{said}");
     // A few steps rejected by chance prove nothing.
     of(0, 2).unwrap();
     of(0, 99).unwrap();
+    // Unless the caller looks at the acceptance himself.
+    held(0, 100, 0.0).unwrap();
+    assert!(held(29, 71, 0.2).is_ok() && held(19, 81, 0.2).is_err());
 }
