@@ -4,12 +4,13 @@
 /// Arguments are confined to +-87, where single precision neither overflows nor goes subnormal.
 #[inline(always)]
 pub(crate) fn exp_f32(x: f32) -> f32 {
-    // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
+    // Adding 1.5 * 2^23 leaves the nearest integer in the low bits: a cast would look for overflow in every number.
     const ROUND: f32 = 12_582_912.0;
     // A NaN survives: comparisons with it are false, unlike in f32::max.
     let x = if x < -87.0 { -87.0 } else { x };
     let x = if x > 87.0 { 87.0 } else { x };
-    let n = x.mul_add(std::f32::consts::LOG2_E, ROUND) - ROUND;
+    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUND);
+    let n = shifted - ROUND;
     // ln 2 in two parts (Cody and Waite), so that the reduced argument keeps its digits.
     let r = n.mul_add(-0.693_359_4, x);
     let r = n.mul_add(2.121_944_4e-4, r);
@@ -17,7 +18,8 @@ pub(crate) fn exp_f32(x: f32) -> f32 {
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = r.mul_add(p, c);
     }
-    f32::from_bits((p.to_bits() as i32).wrapping_add((n as i32) << 23) as u32)
+    // 2^n; the product keeps a NaN.
+    p * f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23))
 }
 
 /// exp(x) in double precision to 2 units in the last place; arguments are confined to +-700.

@@ -21,8 +21,11 @@ use noise::{Purpose, Stream};
 
 use crate::{Error, Result};
 
-/// Samples that one thread turns out between two looks at the progress callback.
-const BLOCK: usize = 96;
+/// Samples that go through the network together: with fewer the weights are read too often, with more the numbers
+/// between its layers leave the cache.
+const MOST_TOGETHER: usize = 96;
+/// Fewer samples than twice this are not worth waking a thread for.
+const FEWEST_TOGETHER: usize = 2 * network::ROWS;
 
 /// A loaded sampler, ready to draw. Shared read-only between threads.
 #[derive(Debug, Clone)]
@@ -89,10 +92,14 @@ impl Sampler {
         if !out.len().is_multiple_of(each) {
             return Err(Error::usage(format!("room for {} numbers, but a sample has {each}", out.len())));
         }
-        out.par_chunks_mut(BLOCK * each).enumerate().try_for_each(|(block, chunk)| {
-            let start = first + (block * BLOCK) as u64;
-            self.fill(seed, start, chunk, |index| Stream::new(seed, Purpose::Positions, index))
-        })
+        let stream = |index| Stream::new(seed, Purpose::Positions, index);
+        let together = together(out.len() / each, rayon::current_num_threads());
+        if out.len() <= together * each {
+            return self.fill(seed, first, out, stream);
+        }
+        out.par_chunks_mut(together * each)
+            .enumerate()
+            .try_for_each(|(part, chunk)| self.fill(seed, first + (part * together) as u64, chunk, stream))
     }
 
     /// Maxwell velocities in angstrom/fs for the same samples, (count, n, 3), at `temperature` kelvin,
@@ -179,6 +186,16 @@ impl Sampler {
         }
         Ok(())
     }
+}
+
+/// Samples of a part, of `count` in all, so that no thread is left with the last part alone.
+fn together(count: usize, threads: usize) -> usize {
+    if count < 2 * FEWEST_TOGETHER {
+        return FEWEST_TOGETHER * 2;
+    }
+    let rounds = count.div_ceil(threads.max(1) * MOST_TOGETHER);
+    let even = count.div_ceil(threads.max(1) * rounds).next_multiple_of(network::ROWS);
+    even.clamp(FEWEST_TOGETHER, MOST_TOGETHER)
 }
 
 fn check_range(first: u64, count: usize) -> Result<()> {

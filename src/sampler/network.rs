@@ -9,8 +9,10 @@ use crate::{Error, Result};
 
 /// Columns of one panel of weights: two AVX2 registers, one AVX-512 register.
 const WIDTH: usize = 16;
-/// Rows computed together: with 6 x 16 accumulators all of them stay in registers.
-const ROWS: usize = 6;
+/// Rows computed together: with 6 x 16 sums all of them stay in AVX2 registers.
+pub(super) const ROWS: usize = 6;
+/// Panels computed together for a single row: one panel alone would wait for each addition before the next.
+const TOGETHER: usize = 4;
 
 /// One linear layer as it is stored: weights (outputs, inputs), row-major, and bias (outputs).
 #[derive(Debug, Clone, PartialEq)]
@@ -80,30 +82,6 @@ impl Network {
     pub fn forward(&self, input: &[f32], rows: usize) -> Vec<f32> {
         pulp::Arch::new().dispatch(Forward { network: self, input, rows })
     }
-
-    #[inline(always)]
-    fn forward_inlined(&self, input: &[f32], rows: usize) -> Vec<f32> {
-        let mut x = input.to_vec();
-        for (number, layer) in self.layers.iter().enumerate() {
-            let mut y = vec![0.0; rows * layer.outputs];
-            let mut row = 0;
-            while row + ROWS <= rows {
-                tile::<ROWS>(layer, &x, &mut y, row);
-                row += ROWS;
-            }
-            while row < rows {
-                tile::<1>(layer, &x, &mut y, row);
-                row += 1;
-            }
-            if number + 1 < self.layers.len() {
-                for value in &mut y {
-                    *value = silu(*value);
-                }
-            }
-            x = y;
-        }
-        x
-    }
 }
 
 /// One call, in a form that is compiled with the machine's vector instructions. (A closure would not be: it is a
@@ -118,30 +96,115 @@ impl pulp::WithSimd for Forward<'_> {
     type Output = Vec<f32>;
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f32> {
-        self.network.forward_inlined(self.input, self.rows)
+    fn with_simd<S: pulp::Simd>(self, simd: S) -> Vec<f32> {
+        // Vectors in a panel.
+        match WIDTH / S::F32_LANES {
+            1 => self.run::<S, 1>(simd),
+            2 => self.run::<S, 2>(simd),
+            4 => self.run::<S, 4>(simd),
+            _ => self.run::<pulp::Scalar, 16>(pulp::Scalar::new()),
+        }
     }
 }
 
-#[inline(always)]
-fn tile<const R: usize>(layer: &Packed, x: &[f32], y: &mut [f32], row: usize) {
-    let n = layer.inputs;
-    let rows: [&[f32]; R] = std::array::from_fn(|r| &x[(row + r) * n..][..n]);
-    for (panel, weight) in layer.weight.chunks_exact(n * WIDTH).enumerate() {
-        let mut bias = [0.0_f32; WIDTH];
-        bias.copy_from_slice(&layer.bias[panel * WIDTH..][..WIDTH]);
-        let mut sum = [bias; R];
-        for (k, w) in weight.chunks_exact(WIDTH).enumerate() {
-            for r in 0..R {
-                let a = rows[r][k];
-                for c in 0..WIDTH {
-                    sum[r][c] = a.mul_add(w[c], sum[r][c]);
+impl Forward<'_> {
+    #[inline(always)]
+    fn run<S: pulp::Simd, const V: usize>(self, simd: S) -> Vec<f32> {
+        let Forward { network: Network { layers }, input, rows } = self;
+        let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
+        let (mut x, mut y) = (vec![0.0; rows * widest], vec![0.0; rows * widest]);
+        for (number, layer) in layers.iter().enumerate() {
+            let from = if number == 0 { input } else { &x[..rows * layer.inputs] };
+            let to = &mut y[..rows * layer.outputs];
+            let task = Task { layer, x: from, rows };
+            task.run::<S, V>(simd, to);
+            if number + 1 < layers.len() {
+                for value in to {
+                    *value = silu(*value);
+                }
+            }
+            std::mem::swap(&mut x, &mut y);
+        }
+        x.truncate(rows * layers.last().map_or(0, |layer| layer.outputs));
+        x
+    }
+}
+
+/// A layer and what it is applied to.
+#[derive(Clone, Copy)]
+struct Task<'a> {
+    layer: &'a Packed,
+    x: &'a [f32],
+    rows: usize,
+}
+
+impl Task<'_> {
+    /// A panel of weights stays in the first cache for all rows.
+    #[inline(always)]
+    fn run<S: pulp::Simd, const V: usize>(self, simd: S, y: &mut [f32]) {
+        let panels = self.layer.outputs.div_ceil(WIDTH);
+        let (tiled, mut panel) = (self.rows - self.rows % ROWS, 0);
+        while self.rows == 1 && panel + TOGETHER <= panels {
+            self.tile::<S, V, 1, TOGETHER>(simd, y, 0, panel);
+            panel += TOGETHER;
+        }
+        for panel in panel..panels {
+            for row in (0..tiled).step_by(ROWS) {
+                self.tile::<S, V, ROWS, 1>(simd, y, row, panel);
+            }
+            match self.rows - tiled {
+                1 => self.tile::<S, V, 1, 1>(simd, y, tiled, panel),
+                2 => self.tile::<S, V, 2, 1>(simd, y, tiled, panel),
+                3 => self.tile::<S, V, 3, 1>(simd, y, tiled, panel),
+                4 => self.tile::<S, V, 4, 1>(simd, y, tiled, panel),
+                5 => self.tile::<S, V, 5, 1>(simd, y, tiled, panel),
+                _ => (),
+            }
+        }
+    }
+
+    /// R rows times P panels of V vectors each.
+    #[inline(always)]
+    fn tile<S: pulp::Simd, const V: usize, const R: usize, const P: usize>(
+        self,
+        simd: S,
+        y: &mut [f32],
+        row: usize,
+        panel: usize,
+    ) {
+        let Packed { inputs, outputs, weight, bias } = self.layer;
+        let (n, outputs) = (*inputs, *outputs);
+        let rows: [&[f32]; R] = std::array::from_fn(|r| &self.x[(row + r) * n..][..n]);
+        let weights: [&[S::f32s]; P] = std::array::from_fn(|p| {
+            &S::as_simd_f32s(&weight[(panel + p) * n * WIDTH..][..n * WIDTH]).0[..n * V]
+        });
+        let bias = S::as_simd_f32s(&bias[panel * WIDTH..][..P * WIDTH]).0;
+        let mut sum: [[[S::f32s; V]; P]; R] =
+            [std::array::from_fn(|p| std::array::from_fn(|v| bias[p * V + v])); R];
+        for k in 0..n {
+            for p in 0..P {
+                let w: [S::f32s; V] = std::array::from_fn(|v| weights[p][k * V + v]);
+                for r in 0..R {
+                    let a = simd.splat_f32s(rows[r][k]);
+                    for v in 0..V {
+                        sum[r][p][v] = simd.mul_add_f32s(a, w[v], sum[r][p][v]);
+                    }
                 }
             }
         }
-        let columns = WIDTH.min(layer.outputs - panel * WIDTH);
         for (r, sum) in sum.iter().enumerate() {
-            y[(row + r) * layer.outputs + panel * WIDTH..][..columns].copy_from_slice(&sum[..columns]);
+            for (p, sum) in sum.iter().enumerate() {
+                let first = (panel + p) * WIDTH;
+                let columns = WIDTH.min(outputs - first);
+                let to = &mut y[(row + r) * outputs + first..][..columns];
+                if columns == WIDTH {
+                    S::as_mut_simd_f32s(to).0.copy_from_slice(sum);
+                } else {
+                    let mut all = [0.0; WIDTH];
+                    S::as_mut_simd_f32s(&mut all).0.copy_from_slice(sum);
+                    to.copy_from_slice(&all[..columns]);
+                }
+            }
         }
     }
 }
