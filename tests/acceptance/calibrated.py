@@ -29,6 +29,7 @@ POINTS = ("p05", "median", "p95")
 LIMITS: dict[str, dict[str, tuple[float, float]]] = {
     "ethanol": {
         "seconds in all": (0.0, 300.0),
+        "fit force": (0.0, 0.65),
         "pool tvd": (0.0, 0.011),
         "tvd": (0.0, 0.013),
         "pair_tvd_sym": (0.0, 0.035),
@@ -74,6 +75,15 @@ def energy_points(samples: Path, pool: Path, field: Path) -> tuple[float, list[f
     return max(map(abs, differences)), differences
 
 
+def fit_errors(fit: Path, reference: Path, folder: Path) -> tuple[float, float]:
+    """Of a fit on the reference: mean absolute error of a force component, rms of the energy."""
+    labelled = folder / "labelled.npz"
+    run("label", reference, "-o", labelled, "--units", "real", "--potential", f"gdml:{fit}")
+    ours, truth = np.load(labelled), np.load(reference)
+    energy = ours["E"] - np.ravel(truth["E"])
+    return float(np.abs(ours["F"] - truth["F"]).mean()), float(np.sqrt((energy**2).mean()))
+
+
 def figures(molecule: str, data: Path, seed: int, folder: Path) -> dict[str, Any]:
     """One whole chain and its evaluation."""
     source, reference = window(molecule, data, folder)
@@ -91,6 +101,8 @@ def figures(molecule: str, data: Path, seed: int, folder: Path) -> dict[str, Any
     run("sample", model, "-n", SAMPLES, "-o", raw)
     found = evaluate(raw, reference)
     found["seconds in all"] = seconds
+    found["fit force"], fit_energy = fit_errors(fit, reference, folder)
+    print(f"the fit's energy on the reference: {fit_energy:.3f} kcal/mol rms", flush=True)
     own = evaluate(pool, reference)
     found["pool tvd"], found["floor_pool tvd"] = own["tvd"], own["floor_tvd"]
     found["window tvd"] = evaluate(source, reference)["tvd"]
