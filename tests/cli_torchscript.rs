@@ -153,6 +153,74 @@ fn what_tells_one_potential_from_another() {
     assert_eq!(all.len(), 5);
 }
 
+#[cfg(feature = "train")]
+fn root() -> &'static std::path::Path {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A Python that can import PyTorch: beside the libtorch of this build, or that of `make neural`.
+#[cfg(feature = "train")]
+fn pytorch() -> Option<PathBuf> {
+    let beside =
+        PathBuf::from(std::env::var_os("LIBTORCH").unwrap_or_default()).with_file_name("bin").join("python");
+    let found = [beside, root().join(".venv-neural/bin/python")].into_iter().find(|python| {
+        let done = std::process::Command::new(python).args(["-c", "import torch"]).output();
+        done.is_ok_and(|done| done.status.success())
+    });
+    if found.is_none() {
+        eprintln!(
+            "skipped: no Python with PyTorch beside LIBTORCH, nor in .venv-neural (make neural installs it)"
+        );
+    }
+    found
+}
+
+/// Labels by the module of examples/potentials/torchscript_morse.py against Morse's closed form.
+#[cfg(feature = "train")]
+fn morse_labels(folder: &std::path::Path, module: &str) {
+    let pair: String = (0..50)
+        .map(|k| {
+            let shift = 0.01 * f64::from(k);
+            format!(
+                "2\nProperties=species:S:1:pos:R:3\nO 0.3 {shift:.2} -0.2\nH {:.2} {shift:.2} -0.2\n",
+                1.3 + shift
+            )
+        })
+        .collect();
+    std::fs::write(folder.join("morse.xyz"), pair).unwrap();
+    good(
+        folder,
+        &format!("label morse.xyz --units real -o morse.npz --potential torchscript:{module},batch=9"),
+    );
+    let read = boltzdrift::dataset::ReadOptions::default();
+    let data = boltzdrift::dataset::read(&folder.join("morse.npz"), &read, &mut |_| Ok(())).unwrap();
+    let (energies, forces) = (data.energies.unwrap(), data.forces.unwrap());
+    for k in 0..50 {
+        let e = (-2.2 * (0.04 + 0.01 * k as f64)).exp();
+        let (energy, pull) = (110.0 * (1.0 - e).powi(2), 2.0 * 110.0 * 2.2 * (1.0 - e) * e);
+        assert!((energies[k] - energy).abs() < 1e-9, "frame {k}: {} for {energy}", energies[k]);
+        for (c, force) in [pull, 0.0, 0.0].into_iter().enumerate() {
+            let [o, h] = [0, 1].map(|atom| forces[[k, atom, c]]);
+            assert!((o - force).abs() < 1e-9 && (h + force).abs() < 1e-9, "frame {k}: {o} {h} for {force}");
+        }
+    }
+}
+
+/// The page shows the lines of the example.
+#[cfg(feature = "train")]
+#[test]
+fn the_exported_module_of_the_page_is_the_examples() {
+    let class = |text: &str| -> String {
+        let start = text.find("class Morse").unwrap();
+        text[start..]
+            .lines()
+            .take_while(|line| !line.starts_with("if ") && !line.starts_with("torch."))
+            .collect()
+    };
+    let docs = include_str!("../docs/potentials.md");
+    assert_eq!(class(docs), class(include_str!("../examples/potentials/torchscript_morse.py")));
+}
+
 /// A module with parameters in float32 and tables of integers and masks, and the same with a matrix, which only the
 /// export can convert. The example of docs/potentials.md stands before it.
 #[cfg(feature = "train")]
@@ -185,19 +253,18 @@ torch.save({"weights": torch.ones(3)}, "weights.pt")
 #[test]
 fn modules_that_python_wrote() {
     let (_keep, folder) = room();
-    // The Python beside the libtorch of this build, where it has PyTorch.
-    let python =
-        PathBuf::from(std::env::var_os("LIBTORCH").unwrap_or_default()).with_file_name("bin").join("python");
-    let has = std::process::Command::new(&python).args(["-c", "import torch"]).output();
-    if !has.is_ok_and(|done| done.status.success()) {
-        eprintln!("skipped: no Python with PyTorch beside LIBTORCH");
-        return;
-    }
+    let Some(python) = pytorch() else { return };
     let docs = include_str!("../docs/potentials.md");
     let example = docs.split("```python\n").nth(1).unwrap().split("```").next().unwrap();
     std::fs::write(folder.join("export.py"), format!("{example}{EXPORT}")).unwrap();
-    let done = std::process::Command::new(&python).current_dir(&folder).arg("export.py").output().unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let run = |arguments: &[&std::ffi::OsStr]| {
+        let done = std::process::Command::new(&python).current_dir(&folder).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    run(&["export.py".as_ref()]);
+    let program = root().join("examples/potentials/torchscript_morse.py");
+    run(&[program.as_ref(), "example.pt".as_ref()]);
+    morse_labels(&folder, "example.pt");
     let evaluate = "evaluate pair.xyz --reference pair.xyz --units real --json --potential torchscript:";
     let truth = (0..50).map(|k| 100.0 * (f64::from(k) * 0.01 - 0.2).powi(2)).sum::<f64>() / 50.0;
     let morse = (0..50).map(|k| 110.0 * (1.0 - (-2.2 * (f64::from(k) * 0.01 + 0.04)).exp()).powi(2));
