@@ -174,7 +174,7 @@ fn a_run_that_is_short_for_its_thermostat_is_not_accused() {
 fn of_few_atoms(rows: &[Row], frames: usize, asked: f64, seed: u64) -> String {
     let springs = Springs::new(rows);
     let mut data = springs.canonical(KELVIN, frames, seed);
-    springs.give_velocities(&mut data, KELVIN, seed % 2 == 0, seed);
+    springs.give_velocities(&mut data, KELVIN, seed.is_multiple_of(2), seed);
     assess(&data, Some(asked)).unwrap().warnings.join("; ")
 }
 

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_void, CString};
 use std::ptr::{null, null_mut};
 
 use boltzdrift::c_api::log::Progress;
-use boltzdrift::c_api::{self, dataset::*, potential::*, sampler::*, stages::*, units::*};
+use boltzdrift::c_api::{self, dataset::*, label::*, potential::*, sampler::*, stages::*, units::*};
 use boltzdrift::calls::potential::Handle;
 use boltzdrift::dataset::Dataset;
 use boltzdrift::potential::foreign::Descriptor;
