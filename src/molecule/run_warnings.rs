@@ -1,18 +1,23 @@
 //! The usual mistakes of a run, by what they leave in its frames: a thermostat that counts the wrong degrees of freedom,
 //! one that is not canonical, a dump that began before the run was warm, a molecule that flies or spins.
 
-use super::thermometer::{Kinetic, Start, Temperature, Thermometer};
+use super::thermometer::{Kinetic, KineticSpread, Start, Temperature, Thermometer};
 use super::thermometer_warnings::{FEW_STRETCHES, SIGMAS, TOLERANCE};
 
-/// Independent stretches of the kinetic energy from which a wrong mean has a cause: within fewer, a molecule has not
-/// exchanged its energy with the thermostat often enough.
+/// Independent stretches from which a wrong mean has a cause: within fewer, a molecule has not exchanged its energy with the
+/// thermostat often enough.
 const MANY_STRETCHES: f64 = 100.0;
+/// The same for the kinetic energy where its variance is at least that share of a canonical ensemble's: the window has seen what
+/// the thermostat does.
+const SEEN: (f64, f64) = (50.0, 0.8);
 /// The same for a lack of variance: what a slow thermostat adds to it is not seen in a short window.
 const SPREAD_STRETCHES: f64 = 200.0;
-/// Standard errors by which the beginning of a window is not like the rest: several beginnings are looked at.
-const START_SIGMAS: f64 = 5.0;
-/// Relative difference of the beginning that is worth a word, and where the rest has few stretches.
-const START_APART: (f64, f64) = (0.15, 0.3);
+/// Standard errors by which the beginning of a window is not like the rest (several beginnings are looked at), and the relative
+/// difference that is worth a word.
+const START: (f64, f64) = (5.0, 0.15);
+/// The same where the rest has few stretches: then the change must widen the kinetic energies as well, to more than that share of
+/// a canonical ensemble's variance.
+const SHORT_START: (f64, f64, f64) = (3.5, 0.3, 1.15);
 /// A shorter window, fs, says nothing of its thermostat.
 const SHORTEST: f64 = 1e4;
 /// Fewer stretches of the rest say nothing of its beginning.
@@ -33,7 +38,8 @@ pub(super) fn run_warnings(found: &Thermometer, atoms: usize, moving: usize) -> 
     if found.held == 0 {
         out.extend(found.asked.and_then(|asked| off_the_asked(found, asked, atoms, moving)));
         if !is_brief(found) {
-            out.extend(found.start.and_then(cold_start));
+            let spread = found.kinetic.and_then(|kinetic| kinetic.spread);
+            out.extend(found.start.and_then(|start| cold_start(start, spread)));
             out.extend(found.kinetic.and_then(narrow));
         }
     }
@@ -77,11 +83,15 @@ fn off_the_asked(found: &Thermometer, asked: f64, atoms: usize, moving: usize) -
         .filter_map(|(who, reading)| Some((who, reading.filter(|reading| reading.kelvin > 0.0)?)))
         .min_by(|a, b| a.1.error.total_cmp(&b.1.error))?;
     let off = (reading.kelvin - asked).abs();
-    let stretches = kinetic.map_or(reading.stretches, |kinetic| reading.stretches.min(kinetic.stretches));
+    let stretches = kinetic.map_or(reading.stretches, |kinetic| kinetic.stretches);
+    let told = match found.kinetic.and_then(|kinetic| kinetic.spread) {
+        Some(spread) => stretches >= SEEN.0 && spread.ratio >= SEEN.1,
+        None => kinetic.is_none() && stretches >= MANY_STRETCHES,
+    } && !is_brief(found);
     let moving = found.kinetic.map_or(moving, |kinetic| 3 * atoms - kinetic.removed);
     (off >= (SIGMAS * reading.error_at(asked)).max(TOLERANCE * asked)).then(|| {
         let why = match suspicion(reading, asked, 3 * atoms, moving) {
-            Some(_) if stretches < MANY_STRETCHES || is_brief(found) => format!(
+            Some(_) if !told => format!(
                 "the run is too short ({stretches:.0} independent stretches of time) to tell a wrong thermostat from chance; run \
                  longer"
             ),
@@ -126,23 +136,26 @@ fn largest_mean_square(count: f64) -> f64 {
     (1.0 - variance + FLYING.1 * variance.sqrt()).powi(3)
 }
 
-/// A beginning that is not like the rest.
-fn cold_start(start: Start) -> Option<String> {
+/// A beginning that is not like the rest; with the variance of the kinetic energies, where it is known.
+fn cold_start(start: Start, spread: Option<KineticSpread>) -> Option<String> {
     let Start { frames, kelvin, rest, .. } = start;
-    if rest.stretches < FEW_IN_REST {
-        return None;
-    }
-    let long = rest.stretches >= MANY_STRETCHES;
-    let apart = if long { START_APART.0 } else { START_APART.1 };
-    let or_short = if long { "" } else { ", or the run is short for its thermostat" };
-    (start.deviates().abs() > START_SIGMAS && (kelvin - rest.kelvin).abs() > apart * rest.kelvin).then(|| {
-        format!(
-            "the first {frames} frames are at {kelvin:.0} +- {:.0} K, the rest at {:.0} +- {:.0} K: the run was not \
-             equilibrated when these frames were written{or_short}; leave them out (--frames {frames}:, or more), or run \
-             longer before the first frame",
-            start.error, rest.kelvin, rest.error
-        )
-    })
+    let off = |(sigmas, apart): (f64, f64)| {
+        start.deviates().abs() > sigmas && (kelvin - rest.kelvin).abs() > apart * rest.kelvin
+    };
+    let or_short = if rest.stretches >= MANY_STRETCHES {
+        off(START).then_some("")?
+    } else {
+        let (sigmas, apart, widened) = SHORT_START;
+        let wide = spread.is_none_or(|spread| spread.ratio > widened);
+        (rest.stretches >= FEW_IN_REST && wide && off((sigmas, apart)))
+            .then_some(", or the run is short for its thermostat")?
+    };
+    Some(format!(
+        "the first {frames} frames are at {kelvin:.0} +- {:.0} K, the rest at {:.0} +- {:.0} K: the run was not \
+         equilibrated when these frames were written{or_short}; leave them out (--frames {frames}:, or more), or run \
+         longer before the first frame",
+        start.error, rest.kelvin, rest.error
+    ))
 }
 
 /// Kinetic energies that scatter too little.
