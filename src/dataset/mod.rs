@@ -8,6 +8,7 @@ mod declared;
 pub mod elements;
 mod frames;
 mod lammps;
+mod lammps_data;
 mod lammps_text;
 mod lines;
 mod npz;

@@ -8,7 +8,7 @@ use super::declared::Declared;
 use super::frames::{self, chemfiles_error, guarded, Frames, Incoming, Picker};
 use super::lammps::shown;
 use super::whole::Vector;
-use super::{elements, ReadOptions};
+use super::{elements, lammps_data, ReadOptions};
 use crate::error::Place;
 use crate::{Error, Result};
 
@@ -27,12 +27,12 @@ pub(super) struct Other {
 impl Other {
     pub fn open(path: &Path, format: &str, options: &ReadOptions) -> Result<Self> {
         let picker = Picker::new(path, options.selection.as_deref())?;
+        let style = if format == "LAMMPS Data" { lammps_data::check(path)? } else { None };
         let place = Place::file(path);
         let opened = guarded(&place, "the file", || Trajectory::open_with_format(path, 'r', format))?;
         let mut trajectory = opened.map_err(|e| chemfiles_error(place, &e))?;
         let steps = trajectory.nsteps();
         let types = elements::numbers(&options.types)?;
-        let style = if format == "LAMMPS Data" { style_of_data(path)? } else { None };
         Ok(Other {
             path: path.to_owned(),
             format: format.into(),
@@ -75,15 +75,6 @@ impl Other {
             )
         })
     }
-}
-
-/// The unit style that LAMMPS writes into the first line of a data file.
-fn style_of_data(path: &Path) -> Result<Option<String>> {
-    let mut lines = super::lines::Lines::open(path)?;
-    let first = lines.next()?.unwrap_or_default();
-    Ok(first
-        .split_once("units = ")
-        .map(|(_, style)| style.split([',', ' ']).next().unwrap_or_default().to_owned()))
 }
 
 impl Frames for Other {
