@@ -56,7 +56,7 @@ const STAGES: [Stage; 5] = [
         name: "train",
         command: "train data.npz --checkpoint-every 50 --device cpu",
         output: "trained.safetensors",
-        new: "--config small.toml --steps 1000",
+        new: "--config small.toml --steps 1500",
         resumed: Some(""),
     },
     Stage {
@@ -89,7 +89,7 @@ fn killed(folder: &Path, stage: &Stage, kills: usize) -> (usize, usize) {
     let whole = format!("whole-{}", stage.output);
     let start = Instant::now();
     good(folder, &stage.arguments(folder, &whole));
-    let time = start.elapsed();
+    let mut time = start.elapsed().as_secs_f64();
     let whole = std::fs::read(folder.join(whole)).unwrap();
     let output = folder.join(stage.output);
     let rests = [".checkpoint", ".partial"].map(|end| folder.join(format!("{}{end}", stage.output)));
@@ -104,12 +104,14 @@ fn killed(folder: &Path, stage: &Stage, kills: usize) -> (usize, usize) {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_secs_f64(1.1 * time.as_secs_f64() * stream.uniform()));
+        std::thread::sleep(Duration::from_secs_f64(1.1 * time * stream.uniform()));
         let _ = child.kill();
         let done = child.wait_with_output().unwrap();
         // Killed, or done already: never refused what the kill before left.
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success() || done.status.code().is_none(), "{}: {said}", stage.name);
+        // The machine may be busier or idler than when the time was taken.
+        time *= if output.exists() { 0.8 } else { 1.1 };
         if output.exists() {
             assert!(std::fs::read(&output).unwrap() == whole, "{}: a torn output", stage.name);
             ended += 1;
@@ -129,7 +131,7 @@ fn killed_commands_end_with_the_bytes_of_undisturbed_ones() {
     let folder = room.path();
     frames(&folder.join("data.npz"), 1500);
     std::fs::write(folder.join("small.toml"), SMALL).unwrap();
-    good(folder, "fit data.npz -o field.npz -n 100 -q");
+    good(folder, "fit data.npz -o field.npz -n 300 --sigma 10 --ridge 1e-9 -q");
     good(folder, "train data.npz -o model.safetensors --config small.toml --steps 100 --device cpu -q");
     for stage in &STAGES {
         let start = Instant::now();
