@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test audit sbom check-memory acceptance acceptance-ase lint clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test audit sbom check-memory acceptance acceptance-ase lint bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -91,6 +91,11 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 	.venv/bin/mypy --config-file python/pyproject.toml python/boltzdrift
 	.venv/bin/mkdocs build --quiet --strict --clean
 	.venv/bin/shellcheck .ci/run .ci/*.sh .cargo/linker.sh fuzz/run.sh
+
+bench: build ## kernels, and whole jobs beside PyTorch, NumPy, ASE and sgdml (5 GB), in target/bench
+	@.ci/setup.sh bench
+	cargo bench --locked --bench kernels
+	.venv/bin/python benches/peers.py
 
 clean: ## delete what was built; .venv and demo/ stay
 	cargo clean

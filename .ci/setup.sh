@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build, the demo and the tests need: system packages, .venv, libtorch.
-# Does nothing, and says nothing, when all is there. With the argument `neural`, also .venv-neural.
+# Does nothing, and says nothing, when all is there. With the argument `neural` or `bench`, also .venv-neural or .venv-bench.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
@@ -140,8 +140,11 @@ if [ "$variant" != user ]; then
 fi
 
 # --- .venv-neural: SevenNet, for the tests and examples that use a neural potential ----------------
-if [ "${1:-}" = neural ]; then
-    venv=$root/.venv-neural
+# --- .venv-bench: PyTorch, ASE and sgdml, which `make bench` compares with -------------------------
+case ${1:-} in
+neural | bench)
+    venv=$root/.venv-$1
     "$venv/bin/python" -c 'import pip' 2>/dev/null || "$python" -m venv --clear "$venv"
-    stamped neural .ci/requirements-neural.txt
-fi
+    stamped "$1" ".ci/requirements-$1.txt"
+    ;;
+esac

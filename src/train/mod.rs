@@ -23,7 +23,7 @@ use std::time::Instant;
 use ndarray::Axis;
 use tch::{Kind, Tensor};
 
-use adam::Adam;
+use adam::{Adam, Step};
 use checkpoint::Checkpoint;
 use draw::{spread, Weights};
 pub use kernel::FieldFigures;
@@ -342,9 +342,9 @@ impl Trainer {
         let phase = std::f64::consts::PI * self.step as f64 / steps as f64;
         let rate = 0.5 * learning_rate * (1.0 + phase.cos());
         self.step += 1;
-        self.adam.step(self.generator.flat(), &gradient, rate, self.step)?;
         let decay = AVERAGE_DECAY.min(1.0 - 1.0 / self.step as f64);
-        let _ = self.average.f_lerp_(self.generator.flat(), 1.0 - decay)?;
+        let step = Step { number: self.step, rate, decay };
+        self.adam.step(self.generator.flat(), &gradient, &self.average, step)?;
         let _ = self.sum.f_add_(&loss.f_detach()?)?;
         Ok(())
     }

@@ -19,7 +19,10 @@ pub(super) struct Pass {
 }
 
 /// Runs `work` on each: side by side where libtorch itself is to use one thread.
-fn each<T: Send, U: Send>(items: Vec<T>, work: impl Fn(T) -> Result<U> + Sync + Send) -> Result<Vec<U>> {
+pub(super) fn each<T: Send, U: Send>(
+    items: Vec<T>,
+    work: impl Fn(T) -> Result<U> + Sync + Send,
+) -> Result<Vec<U>> {
     if tch::get_num_threads() == 1 && items.len() > 1 {
         items.into_par_iter().map(work).collect()
     } else {

@@ -106,7 +106,7 @@ impl Centers {
     }
 
     #[inline(always)]
-    fn add_up_inlined<S: pulp::Simd, const V: usize>(&self, simd: S, x: &[Lanes], out: &mut [Sums]) {
+    fn add_up_inlined(&self, x: &[Lanes], out: &mut [Sums]) {
         for out in out.iter_mut() {
             (out.energy, out.sum) = ([0.0; LANES], [0.0; LANES]);
             out.pull.fill([0.0; LANES]);
@@ -114,21 +114,21 @@ impl Centers {
         }
         for block in &self.blocks {
             for (x, out) in x.chunks_exact(self.descriptors).zip(out.iter_mut()) {
-                self.tile::<S, V>(simd, block, x, out);
+                self.tile(block, x, out);
             }
         }
     }
 
     #[inline(always)]
-    fn tile<S: pulp::Simd, const V: usize>(&self, simd: S, block: &Block, x: &[Lanes], out: &mut Sums) {
+    fn tile(&self, block: &Block, x: &[Lanes], out: &mut Sums) {
         let mut own = [0.0; LANES];
         for x in x {
             for c in 0..LANES {
                 own[c] = (self.q * x[c]).mul_add(self.q * x[c], own[c]);
             }
         }
-        product::<S, V>(simd, &block.forth[0], x, &mut out.left, false);
-        product::<S, V>(simd, &block.forth[1], x, &mut out.right, false);
+        product(&block.forth[0], x, &mut out.left, false);
+        product(&block.forth[1], x, &mut out.right, false);
         for (left, square) in out.left.iter_mut().zip(&block.squares) {
             for c in 0..LANES {
                 // n = q |x - X|; a comparison, unlike f64::max, keeps a NaN.
@@ -154,8 +154,8 @@ impl Centers {
             }
         }
         (out.energy, out.sum) = (energy, sum);
-        product::<S, V>(simd, &block.back[0], &out.left, &mut out.pull, true);
-        product::<S, V>(simd, &block.back[1], &out.right, &mut out.push, true);
+        product(&block.back[0], &out.left, &mut out.pull, true);
+        product(&block.back[1], &out.right, &mut out.push, true);
     }
 }
 
@@ -170,45 +170,26 @@ impl pulp::WithSimd for Task<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, simd: S) {
-        let Task { centers, x, out } = self;
-        match LANES / S::F64_LANES {
-            1 => centers.add_up_inlined::<S, 1>(simd, x, out),
-            2 => centers.add_up_inlined::<S, 2>(simd, x, out),
-            4 => centers.add_up_inlined::<S, 4>(simd, x, out),
-            _ => centers.add_up_inlined::<pulp::Scalar, LANES>(pulp::Scalar::new(), x, out),
-        }
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        self.centers.add_up_inlined(self.x, self.out);
     }
 }
 
-/// Panels (P, inner, PANEL) times frames (inner), written to or added to `out` (P x PANEL). A number of every frame
-/// is V vectors.
+/// Panels (P, inner, PANEL) times frames (inner), written to or added to `out` (P x PANEL).
 #[inline(always)]
-fn product<S: pulp::Simd, const V: usize>(
-    simd: S,
-    panels: &[f64],
-    frames: &[Lanes],
-    out: &mut [Lanes],
-    add: bool,
-) {
-    let vectors = S::as_simd_f64s(frames.as_flattened()).0;
+fn product(panels: &[f64], frames: &[Lanes], out: &mut [Lanes], add: bool) {
     for (panel, out) in panels.chunks_exact(frames.len() * PANEL).zip(out.chunks_exact_mut(PANEL)) {
-        let out = S::as_mut_simd_f64s(out.as_flattened_mut()).0;
-        let mut sum = [[simd.splat_f64s(0.0); V]; PANEL];
+        let mut sum = [[0.0; LANES]; PANEL];
         if add {
-            for (sum, out) in sum.iter_mut().zip(out.chunks_exact(V)) {
-                sum.copy_from_slice(out);
-            }
+            sum.copy_from_slice(out);
         }
-        for (values, frame) in panel.chunks_exact(PANEL).zip(vectors.chunks_exact(V)) {
-            let frame: [S::f64s; V] = std::array::from_fn(|v| frame[v]);
-            for (sum, &value) in sum.iter_mut().zip(values) {
-                let value = simd.splat_f64s(value);
-                for v in 0..V {
-                    sum[v] = simd.mul_add_f64s(value, frame[v], sum[v]);
+        for (values, frame) in panel.chunks_exact(PANEL).zip(frames) {
+            for (sum, value) in sum.iter_mut().zip(values) {
+                for c in 0..LANES {
+                    sum[c] = value.mul_add(frame[c], sum[c]);
                 }
             }
         }
-        out.copy_from_slice(sum.as_flattened());
+        out.copy_from_slice(&sum);
     }
 }
