@@ -58,11 +58,12 @@ pub(super) fn chemfiles_error(place: Place, error: &chemfiles::Error) -> Error {
 
 /// Reads one frame out of text that holds one frame.
 pub(super) fn parse_text(text: &str, format: &str, place: &Place) -> Result<Frame> {
-    let mut frame = Frame::new();
-    let mut reader = MemoryTrajectoryReader::new(text.as_bytes(), format)
-        .map_err(|e| chemfiles_error(place.clone(), &e))?;
-    reader.read(&mut frame).map_err(|e| chemfiles_error(place.clone(), &e))?;
-    Ok(frame)
+    let parsed = guarded(place, "this text", || {
+        let mut frame = Frame::new();
+        MemoryTrajectoryReader::new(text.as_bytes(), format)?.read(&mut frame)?;
+        Ok(frame)
+    })?;
+    parsed.map_err(|e| chemfiles_error(place.clone(), &e))
 }
 
 /// Runs code of chemfiles' Rust binding that panics on text that is not UTF-8, and on some selections.
@@ -114,7 +115,10 @@ impl Picker {
                         depth(text)
                     )));
                 }
-                let selection = Selection::new(text).map_err(|e| wrong(&one_line(&e.message)))?;
+                // Its error may quote a part of the text that is no text.
+                let selection = guarded(&Place::file(path), "the selection", || Selection::new(text))
+                    .map_err(|_| wrong("chemfiles cannot read it"))?
+                    .map_err(|e| wrong(&one_line(&e.message)))?;
                 if selection.size() != 1 {
                     return Err(wrong("it picks pairs or more, not atoms"));
                 }

@@ -17,7 +17,7 @@ const SPREAD_STRETCHES: f64 = 200.0;
 const START: (f64, f64) = (5.0, 0.15);
 /// The same where the rest has few stretches: then the change must widen the kinetic energies as well, to more than that share of
 /// a canonical ensemble's variance.
-const SHORT_START: (f64, f64, f64) = (3.5, 0.3, 1.15);
+const SHORT_START: (f64, f64, f64) = (4.0, 0.3, 1.15);
 /// A shorter window, fs, says nothing of its thermostat.
 const SHORTEST: f64 = 1e4;
 /// Fewer stretches of the rest say nothing of its beginning.
