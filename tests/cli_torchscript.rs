@@ -206,6 +206,15 @@ fn morse_labels(folder: &std::path::Path, module: &str) {
     }
 }
 
+/// What PyTorch 2.11 wrote of that example, without a PyTorch to write it.
+#[cfg(feature = "train")]
+#[test]
+fn a_module_that_was_exported_elsewhere() {
+    let (_keep, folder) = room();
+    let module = root().join("tests/goldens/morse.pt");
+    morse_labels(&folder, module.to_str().unwrap());
+}
+
 /// The page shows the lines of the example.
 #[cfg(feature = "train")]
 #[test]
