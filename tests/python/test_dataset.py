@@ -90,7 +90,7 @@ def test_pickled(tmp_path: Path) -> None:
 
 def test_inspection_finds_the_bonds() -> None:
     """Water has two."""
-    report = full().inspect(300.0)
+    report = full(200).inspect(300.0)
     assert report["bonds"] == [[0, 1], [0, 2]]
     assert report["symmetry"]["order"] == 4
     assert any("asked 300 K" in warning for warning in report["warnings"])
