@@ -1,6 +1,6 @@
 """Whole jobs beside their peers, in turns: a table with ratios and the machine, JSON, a plot of growth.
 
-    make bench                               everything, one and two threads: about half an hour on two cores
+    make bench                               everything, one and two threads
     .venv/bin/python benches/peers.py --quick --threads 1
 
 The library runs in `.venv`, PyTorch, ASE and sgdml in `.venv-bench`, each in a process of its own
