@@ -34,11 +34,61 @@ fn main() -> Result<()> {
             // A libtorch of the system's own is found by the loader without help.
             _ => None,
         };
-        if let Some(folder) = folder {
+        if let Some(folder) = &folder {
             println!("cargo:rustc-link-arg=-Wl,-rpath,{folder}");
+        }
+        // Where the bridge to CUDA is looked for: beside the program or library, beside the folder of the test programs,
+        // and where an installed program has its libraries.
+        for place in ["$ORIGIN", "$ORIGIN/..", "$ORIGIN/../lib"] {
+            println!("cargo:rustc-link-arg=-Wl,-rpath,{place}");
+        }
+        match cuda_bridge(folder.as_deref().map(Path::new), profile)? {
+            None => println!("cargo:rustc-env=BOLTZDRIFT_CUDA_BRIDGE=yes"),
+            Some(why) => println!("cargo:rustc-env=BOLTZDRIFT_NO_CUDA_BRIDGE={why}"),
         }
     }
     Ok(())
+}
+
+/// Builds `libboltzdrift_cuda.so` beside the library where libtorch has a CUDA part and CUDA's headers are at hand; or
+/// says what is missing.
+fn cuda_bridge(libtorch: Option<&Path>, profile: &Path) -> Result<Option<String>> {
+    const SOURCE: &str = "cpp/cuda/bridge.cc";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=CUDA_HOME");
+    let target = profile.join("libboltzdrift_cuda.so");
+    let Some(folder) = libtorch else { return Ok(Some("LIBTORCH does not name its folder".into())) };
+    let root = folder.parent().ok_or("LIBTORCH_LIB has no parent")?;
+    if !folder.join("libtorch_cuda.so").exists() || !root.join("include/ATen/cuda/CUDAGraph.h").exists() {
+        return Ok(Some("this libtorch has no CUDA part, or no headers of it".into()));
+    }
+    // The wheels put CUDA beside torch.
+    let beside = fs::canonicalize(root)?.parent().map(|site| site.join("nvidia/cu13"));
+    let own = env::var_os("CUDA_HOME").map(PathBuf::from);
+    let usual = Some(PathBuf::from("/usr/local/cuda"));
+    let holds = |cuda: &PathBuf| {
+        ["cuda_runtime.h", "crt/host_config.h"].iter().all(|name| cuda.join("include").join(name).exists())
+    };
+    let Some(cuda) = own.into_iter().chain(beside).chain(usual).find(holds) else {
+        return Ok(Some("CUDA's headers are not there; name its folder in CUDA_HOME".into()));
+    };
+    let mut command = cc::Build::new().cpp(true).opt_level(2).warnings(false).get_compiler().to_command();
+    command.args(["-std=c++17", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]);
+    let includes = [root.join("include"), root.join("include/torch/csrc/api/include"), cuda.join("include")];
+    for include in includes {
+        command.arg("-isystem").arg(include);
+    }
+    let unfinished = profile.join("libboltzdrift_cuda.so.new");
+    command.arg(SOURCE).arg("-o").arg(&unfinished).arg("-L").arg(folder);
+    command.args(["-ltorch_cuda", "-ltorch_cpu", "-lc10_cuda", "-lc10"]);
+    // CUDA's own runtime comes with libtorch's CUDA part, which is loaded first.
+    command.arg(format!("-Wl,-rpath,{}", folder.display()));
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(format!("{SOURCE}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    fs::rename(unfinished, target)?;
+    Ok(None)
 }
 
 /// Makes the versioned name of the library beside it.

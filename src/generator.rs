@@ -81,6 +81,32 @@ impl Generator {
         Ok(x)
     }
 
+    /// Weights (outputs, inputs) and bias (outputs) of each layer.
+    pub(crate) fn layers(&self) -> Vec<(&Tensor, &Tensor)> {
+        self.views.chunks_exact(2).map(|layer| (&layer[0], &layer[1])).collect()
+    }
+
+    /// The part of each layer of a flat tensor in the order of the flat weights: weights (outputs, inputs), and biases
+    /// (1, outputs).
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub(crate) fn parts(&self, flat: &Tensor) -> Result<Vec<(Tensor, Tensor)>> {
+        let mut offset = 0;
+        let mut part = |rows: i64, columns: i64| -> Result<Tensor> {
+            let view = flat.f_narrow(0, offset, rows * columns)?.f_view([rows, columns])?;
+            offset += rows * columns;
+            Ok(view)
+        };
+        self.sizes
+            .windows(2)
+            .map(|pair| {
+                let (inputs, outputs) = (pair[0] as i64, pair[1] as i64);
+                Ok((part(outputs, inputs)?, part(1, outputs)?))
+            })
+            .collect()
+    }
+
     /// Another handle on the same weights, for another thread.
     pub(crate) fn handle(&self) -> Generator {
         Generator {

@@ -144,7 +144,7 @@ impl Field {
                 // A_bj = F_j . (y_j - x_b)
                 let force = required(labels.force, "gamma is not 0, but the data has no forces")?;
                 let at_data = row_sum(&force.f_mul(y)?)?.f_unsqueeze(0)?;
-                at_data.f_sub(&x.f_matmul(&force.f_transpose(0, 1)?)?)?
+                at_data.f_addmm(&x.f_neg()?, &force.f_transpose(0, 1)?)?
             }
             Alignment::Energy => {
                 let energy = required(
@@ -154,13 +154,13 @@ impl Field {
                 energy.f_neg()?.f_unsqueeze(0)?
             }
         };
-        let along = match self.normalization {
+        Ok(Some(match self.normalization {
             Normalization::Scaled { .. } => {
-                along.f_div(&along.f_std_dim([1_i64].as_slice(), true, true)?.f_clamp_min(1e-30)?)?
+                let width = along.f_std_dim([1_i64].as_slice(), true, true)?.f_clamp_min(1e-30)?;
+                along.f_mul(&width.f_reciprocal()?.f_mul_scalar(self.gamma)?)?
             }
-            Normalization::Physical { kt } => along.f_div_scalar(kt)?,
-        };
-        Ok(Some(along.f_mul_scalar(self.gamma)?))
+            Normalization::Physical { kt } => along.f_mul_scalar(self.gamma / kt)?,
+        }))
     }
 
     /// The field at one bandwidth.
@@ -219,15 +219,22 @@ impl Field {
         Ok((p.f_mul(&of_n)?, n.f_mul(&of_p)?))
     }
 
-    /// log k(x, y), (B, M).
+    /// log k(x, y), (B, M); for a softmax along y up to a number for each x, which it does not see.
     fn log_kernel(&self, x: &Tensor, y: &Tensor, tau: f64) -> Result<Tensor> {
         let norm = |t: &Tensor| row_sum(&t.f_square()?);
-        let product = x.f_matmul(&y.f_transpose(0, 1)?)?.f_mul_scalar(-2.0)?;
-        let square =
+        let transposed = y.f_transpose(0, 1)?;
+        let square = tau * tau;
+        if self.kernel == Kernel::Gaussian && !self.weighting.joint {
+            // -|x - y|^2 / (2 tau^2) without its |x|^2.
+            let of_data = norm(y)?.f_mul_scalar(-0.5 / square)?.f_unsqueeze(0)?;
+            return Ok(of_data.f_addmm(&x.f_mul_scalar(1.0 / square)?, &transposed)?);
+        }
+        let product = x.f_matmul(&transposed)?.f_mul_scalar(-2.0)?;
+        let apart =
             product.f_add(&norm(x)?.f_unsqueeze(1)?)?.f_add(&norm(y)?.f_unsqueeze(0)?)?.f_clamp_min(0.0)?;
         Ok(match self.kernel {
-            Kernel::Gaussian => square.f_mul_scalar(-0.5 / (tau * tau))?,
-            Kernel::Laplace => square.f_sqrt()?.f_mul_scalar(-1.0 / tau)?,
+            Kernel::Gaussian => apart.f_mul_scalar(-0.5 / square)?,
+            Kernel::Laplace => apart.f_sqrt()?.f_mul_scalar(-1.0 / tau)?,
         })
     }
 }

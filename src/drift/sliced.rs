@@ -100,16 +100,13 @@ fn on_cpu<T: Ordered + Default + tch::kind::Element>(x: &Tensor, y: &Tensor) -> 
     Ok(Tensor::f_from_slice(&values)?.f_view([lines as i64, batch as i64])?)
 }
 
-/// Unit directions (d, K) drawn from `normals` (d * K of them), on the device and in the kind of `like`.
+/// Unit directions (d, K), the columns of normal numbers (d, K).
 ///
 /// # Errors
 /// Where libtorch refuses.
-pub fn directions(normals: &[f32], dimension: usize, like: &Tensor) -> Result<Tensor> {
-    let count = normals.len() / dimension.max(1);
-    let d = Tensor::f_from_slice(normals)?.f_view([dimension as i64, count as i64])?;
-    let d = d.f_to_device(like.device())?.f_to_kind(like.f_kind()?)?;
-    let norm = d.f_norm_scalaropt_dim(2.0, [0_i64].as_slice(), true)?.f_clamp_min(1e-12)?;
-    Ok(d.f_div(&norm)?)
+pub fn directions(normals: &Tensor) -> Result<Tensor> {
+    let norm = normals.f_norm_scalaropt_dim(2.0, [0_i64].as_slice(), true)?.f_clamp_min(1e-12)?;
+    Ok(normals.f_div(&norm)?)
 }
 
 #[cfg(test)]

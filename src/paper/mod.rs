@@ -36,6 +36,14 @@ pub struct Outcome {
     pub train_seconds: f64,
     /// Seconds for 1,000 samples.
     pub sample_seconds: f64,
+    /// Where it was trained.
+    #[serde(default = "cpu")]
+    pub device: String,
+}
+
+/// Where results were trained that do not say.
+fn cpu() -> String {
+    "CPU".into()
 }
 
 /// What a result depends on.

@@ -153,8 +153,13 @@ pub fn run(
         }
     };
     let (figures, _) = Columns::of(&samples, experiment.reference)?;
+    let device = match experiment.device {
+        Device::Cpu => "CPU".into(),
+        other => format!("{other:?}"),
+    };
+    let row_name = row.name.into();
     let outcome =
-        Outcome { row: row.name.into(), seed, protocol, field, figures, train_seconds, sample_seconds };
+        Outcome { row: row_name, seed, protocol, field, figures, train_seconds, sample_seconds, device };
     let text = serde_json::to_string_pretty(&outcome).map_err(|error| Error::Numeric(error.to_string()))?;
     write_atomically(&experiment.place(row, seed, "json"), text.as_bytes())?;
     let checkpoint = experiment.place(row, seed, "checkpoint");

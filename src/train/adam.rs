@@ -31,7 +31,7 @@ pub struct Step {
 }
 
 impl Adam {
-    const EPSILON: f64 = 1e-8;
+    pub(super) const EPSILON: f64 = 1e-8;
 
     /// Moments of zero for weights like `flat`.
     ///

@@ -87,21 +87,79 @@ pub fn resample(data: &Dataset, weights: &[f64], seed: u64) -> Result<Dataset> {
     data.subset(&rows)
 }
 
-/// Frames of a step's batch, with replacement.
-pub(super) fn indices(
-    stream: &mut Stream,
-    weights: Option<&Weights>,
-    frames: usize,
-    count: usize,
-    device: Device,
-) -> Result<Tensor> {
-    let index: Vec<i64> = (0..count)
-        .map(|_| match weights {
-            None => stream.below(frames) as i64,
-            Some(weights) => weights.frame(stream.uniform()) as i64,
+/// What the steps of a run draw.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    pub seed: u64,
+    /// Shape (B, noise) of the latent noise.
+    pub latent: [i64; 2],
+    /// Frames there are.
+    pub frames: usize,
+    /// Frames of a step's batch, drawn with replacement.
+    pub batch: usize,
+    /// Weights of the frames.
+    pub weights: Option<Weights>,
+    /// Shapes (d, K) of the sets of random lines.
+    pub lines: Vec<[i64; 2]>,
+}
+
+/// The numbers of one step.
+#[derive(Debug, Clone)]
+pub(super) struct Draws {
+    /// Normal numbers.
+    pub latent: Vec<f32>,
+    /// Frames.
+    pub index: Vec<i64>,
+    /// Normal numbers of each set of lines.
+    pub lines: Vec<Vec<f32>>,
+}
+
+/// The same on the device of the training.
+#[derive(Debug)]
+pub struct Drawn {
+    /// Latent noise (B, noise).
+    pub latent: Tensor,
+    /// Frames of the batch.
+    pub index: Tensor,
+    /// Normal numbers (d, K) of the random lines.
+    pub lines: Vec<Tensor>,
+}
+
+impl Plan {
+    /// The numbers of step `step`, from a stream of its own.
+    pub fn step(&self, step: usize) -> Draws {
+        let mut stream = Stream::new(self.seed, Purpose::Training, step as u64);
+        let latent = normals(&mut stream, self.latent);
+        let index = (0..self.batch)
+            .map(|_| match &self.weights {
+                None => stream.below(self.frames) as i64,
+                Some(weights) => weights.frame(stream.uniform()) as i64,
+            })
+            .collect();
+        let lines = self.lines.iter().map(|&shape| normals(&mut stream, shape)).collect();
+        Draws { latent, index, lines }
+    }
+
+    /// Takes them to a device.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn place(&self, draws: &Draws, device: Device) -> Result<Drawn> {
+        let normals = |values: &[f32], shape: &[i64; 2]| -> Result<Tensor> {
+            Ok(Tensor::f_from_slice(values)?.f_view(shape.as_slice())?.f_to_device(device)?)
+        };
+        Ok(Drawn {
+            latent: normals(&draws.latent, &self.latent)?,
+            index: Tensor::f_from_slice(&draws.index)?.f_to_device(device)?,
+            lines: draws.lines.iter().zip(&self.lines).map(|(v, s)| normals(v, s)).collect::<Result<_>>()?,
         })
-        .collect();
-    Ok(Tensor::f_from_slice(&index)?.f_to_device(device)?)
+    }
+}
+
+fn normals(stream: &mut Stream, [rows, columns]: [i64; 2]) -> Vec<f32> {
+    let mut out = vec![0.0; (rows * columns) as usize];
+    stream.normals(&mut out);
+    out
 }
 
 /// Mean of the rows of (N, P), (P).

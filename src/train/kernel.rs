@@ -4,7 +4,7 @@ use ndarray::{Array, Array1, Array2, ArrayView1, Axis, RemoveAxis};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::draw::{indices, Weights};
+use super::draw::{Drawn, Weights};
 use super::feature_cache::feature_forces;
 use super::method::{Scale, Space};
 use super::objective::{batch_last, single};
@@ -34,8 +34,6 @@ pub struct KernelDrift {
     energy: Option<Tensor>,
     field: Field,
     figures: FieldFigures,
-    positives: usize,
-    weights: Option<Weights>,
 }
 
 /// What was found of the data for the field.
@@ -101,8 +99,6 @@ impl KernelDrift {
                 weighting: settings.weighting(),
             },
             figures: FieldFigures { tau, length_unit: scale, force_norm, scale_ratio },
-            positives: settings.positives,
-            weights: weights.cloned(),
         })
     }
 
@@ -116,9 +112,7 @@ impl KernelDrift {
         self.figures
     }
 
-    pub(super) fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
-        let frames = self.data.size2()?.0 as usize;
-        let index = indices(stream, self.weights.as_ref(), frames, self.positives, positions.device())?;
+    pub(super) fn loss(&self, positions: &Tensor, Drawn { index, .. }: &Drawn) -> Result<Tensor> {
         let x = match &self.distances {
             Some(distances) => distances.apply(&batch_last(positions)?)?.f_transpose(0, 1)?.f_contiguous()?,
             None => positions.shallow_clone(),
@@ -126,11 +120,11 @@ impl KernelDrift {
         let target = tch::no_grad(|| -> Result<Tensor> {
             let at = x.f_detach()?;
             let chosen = |all: &Option<Tensor>| -> Result<Option<Tensor>> {
-                Ok(all.as_ref().map(|all| all.f_index_select(0, &index)).transpose()?)
+                Ok(all.as_ref().map(|all| all.f_index_select(0, index)).transpose()?)
             };
             let (force, energy) = (chosen(&self.force)?, chosen(&self.energy)?);
             let labels = Labels { force: force.as_ref(), energy: energy.as_ref() };
-            Ok(at.f_add(&self.field.drift(&at, &self.data.f_index_select(0, &index)?, labels)?)?)
+            Ok(at.f_add(&self.field.drift(&at, &self.data.f_index_select(0, index)?, labels)?)?)
         })?;
         let square = x.f_sub(&target)?.f_square()?;
         Ok(square.f_sum_dim_intlist([1_i64].as_slice(), false, None::<Kind>)?.f_mean(None::<Kind>)?)

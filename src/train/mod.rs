@@ -5,6 +5,7 @@
 
 mod adam;
 pub mod checkpoint;
+mod cuda_bridge;
 pub mod device;
 pub mod diffusion;
 pub mod draw;
@@ -15,6 +16,8 @@ pub mod objective;
 mod overrides;
 mod parallel;
 pub mod quality;
+mod recorded;
+mod resident;
 pub mod settings;
 
 use std::path::Path;
@@ -25,7 +28,7 @@ use tch::{Kind, Tensor};
 
 use adam::{Adam, Step};
 use checkpoint::Checkpoint;
-use draw::{spread, Weights};
+use draw::{spread, Drawn, Plan, Weights};
 pub use kernel::FieldFigures;
 use kernel::KernelDrift;
 pub use method::{Method, Scale, Space};
@@ -39,7 +42,6 @@ use crate::molecule::bonds::Bonds;
 use crate::molecule::features::distances;
 use crate::molecule::symmetry::SymmetryGroup;
 use crate::sampler::file::{Model, Record, Shape, FORMAT_VERSION};
-use crate::sampler::noise::{Purpose, Stream};
 use crate::{Error, Result};
 
 /// Fewer frames than this cannot carry a distribution.
@@ -88,8 +90,7 @@ pub struct Trainer {
     sum: Tensor,
     device: tch::Device,
     record: Record,
-    /// Digest of the weights of the frames, where they have any.
-    weights: Option<String>,
+    plan: Plan,
 }
 
 impl Trainer {
@@ -154,6 +155,14 @@ impl Trainer {
         };
         let generator =
             Generator::new(settings.noise, settings.width, settings.depth, 3 * atoms, settings.seed, device)?;
+        let plan = Plan {
+            seed: settings.seed,
+            latent: [settings.batch as i64, settings.noise as i64],
+            frames,
+            batch: settings.positives,
+            weights: weights.cloned(),
+            lines: objective.line_shapes().to_vec(),
+        };
         let adam = Adam::new(generator.flat(), (settings.betas[0], settings.betas[1]))?;
         let as_single: Vec<f32> = origin.iter().map(|&x: &f64| x as f32).collect();
         let record = Record {
@@ -192,7 +201,7 @@ impl Trainer {
             device,
             record,
             settings,
-            weights: weights.map(|weights| weights.digest().to_owned()),
+            plan,
         })
     }
 
@@ -231,7 +240,7 @@ impl Trainer {
             return Err(unfit());
         }
         let mut trainer = Trainer::weighted(dataset, state.settings.clone(), device, weights)?;
-        if trainer.weights != state.weights_digest {
+        if trainer.weights_digest() != state.weights_digest.as_deref() {
             let started =
                 if state.weights_digest.is_some() { "with other weights" } else { "without weights" };
             let started = if weights.is_none() { "with weights" } else { started };
@@ -248,6 +257,11 @@ impl Trainer {
         (trainer.step, trainer.seconds) = (state.step, state.seconds);
         trainer.losses.clone_from(&state.losses);
         Ok(trainer)
+    }
+
+    /// Digest of the weights of the frames, where they have any.
+    fn weights_digest(&self) -> Option<&str> {
+        self.plan.weights.as_ref().map(Weights::digest)
     }
 
     /// Settings of the run.
@@ -294,9 +308,13 @@ impl Trainer {
         checkpoint: Option<(&Path, usize)>,
         progress: &mut dyn FnMut(Progress) -> Continue,
     ) -> Result<()> {
+        let mut resident = self.resident()?;
         while self.step < self.settings.steps {
             let start = Instant::now();
-            self.one_step()?;
+            match &mut resident {
+                Some(resident) => self.steps_to_look(resident)?,
+                None => self.one_step()?,
+            }
             let looks = self.step.is_multiple_of(LOOK_EVERY) || self.step == self.settings.steps;
             let loss = if looks { Some(self.look(checkpoint)?) } else { None };
             self.seconds += start.elapsed().as_secs_f64();
@@ -325,28 +343,34 @@ impl Trainer {
         Ok(())
     }
 
+    /// Learning rate and decay of the moving average of the step after `done` steps.
+    fn schedule(&self, done: usize) -> Step {
+        let phase = std::f64::consts::PI * done as f64 / self.settings.steps as f64;
+        let rate = 0.5 * self.settings.learning_rate * (1.0 + phase.cos());
+        let number = done + 1;
+        Step { number, rate, decay: AVERAGE_DECAY.min(1.0 - 1.0 / number as f64) }
+    }
+
     fn one_step(&mut self) -> Result<()> {
-        let Settings { batch, noise, steps, learning_rate, .. } = self.settings;
-        let mut stream = Stream::new(self.settings.seed, Purpose::Training, self.step as u64);
-        let mut latent = vec![0.0; batch * noise];
-        stream.normals(&mut latent);
-        let latent =
-            Tensor::f_from_slice(&latent)?.f_view([batch as i64, noise as i64])?.f_to_device(self.device)?;
-        let pass = parallel::forward(&self.generator, &latent)?;
+        let drawn = self.plan.place(&self.plan.step(self.step), self.device)?;
+        let (loss, gradient) = self.gradient(&drawn)?;
+        let step = self.schedule(self.step);
+        self.step += 1;
+        self.adam.step(self.generator.flat(), &gradient, &self.average, step)?;
+        let _ = self.sum.f_add_(&loss)?;
+        Ok(())
+    }
+
+    /// Loss, detached, and its gradient in the order of the flat weights.
+    fn gradient(&self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
+        let pass = parallel::forward(&self.generator, &drawn.latent)?;
         let mut positions = pass.outputs.shallow_clone();
         if self.settings.method == Method::Sliced {
             positions = positions.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?;
         }
-        let loss = self.objective.loss(&positions, &mut stream)?;
+        let loss = self.objective.loss(&positions, drawn)?;
         let gradient = pass.gradient(&self.generator, &loss)?;
-        let phase = std::f64::consts::PI * self.step as f64 / steps as f64;
-        let rate = 0.5 * learning_rate * (1.0 + phase.cos());
-        self.step += 1;
-        let decay = AVERAGE_DECAY.min(1.0 - 1.0 / self.step as f64);
-        let step = Step { number: self.step, rate, decay };
-        self.adam.step(self.generator.flat(), &gradient, &self.average, step)?;
-        let _ = self.sum.f_add_(&loss.f_detach()?)?;
-        Ok(())
+        Ok((loss.f_detach()?, gradient))
     }
 
     /// Mean loss since the last look; the only place where the host waits for the device.
@@ -356,7 +380,7 @@ impl Trainer {
             rest => rest,
         };
         let loss = self.sum.f_double_value(&[0])? / since as f64;
-        self.sum = Tensor::f_zeros([1], (Kind::Float, self.device))?;
+        let _ = self.sum.f_zero_()?;
         if !loss.is_finite() {
             let kept = match checkpoint {
                 Some((path, _)) if path.exists() => format!(" The last good state is in {}.", path.display()),
@@ -399,7 +423,7 @@ impl Trainer {
             self.losses.clone(),
             tensors,
         )
-        .with_weights(self.weights.clone()))
+        .with_weights(self.weights_digest().map(str::to_owned)))
     }
 
     /// The sampler as it stands, without quality figures.

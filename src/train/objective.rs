@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Axis};
 use ndarray_linalg::{Eigh, UPLO};
 use tch::{Device, Kind, Tensor};
 
-use super::draw::{covariance, indices, mean, Weights};
+use super::draw::{covariance, mean, Drawn, Weights};
 use super::kernel::KernelDrift;
 use super::settings::Settings;
 use crate::dataset::Dataset;
@@ -12,7 +12,6 @@ use crate::drift::features::{torsion, PairDistances};
 use crate::drift::sliced;
 use crate::fit::memory;
 use crate::molecule::features::distances;
-use crate::sampler::noise::Stream;
 use crate::{Error, Result};
 
 /// Harmonics (cos k phi, sin k phi), k = 1 .. 3, which resolve the wells of a torsion.
@@ -34,15 +33,22 @@ pub enum Objective {
 }
 
 impl Objective {
-    /// Loss of generated positions (B, 3n), in the generator's own unit; `stream` gives the step's
-    /// batch of data and its random lines.
+    /// Shapes (d, K) of the sets of random lines that a step draws.
+    pub fn line_shapes(&self) -> &[[i64; 2]] {
+        match self {
+            Objective::Sliced(sliced) => &sliced.shapes,
+            Objective::Kernel(_) => &[],
+        }
+    }
+
+    /// Loss of generated positions (B, 3n), in the generator's own unit, for what the step drew.
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
+    pub fn loss(&self, positions: &Tensor, drawn: &Drawn) -> Result<Tensor> {
         match self {
-            Objective::Sliced(sliced) => sliced.loss(positions, stream),
-            Objective::Kernel(kernel) => kernel.loss(positions, stream),
+            Objective::Sliced(sliced) => sliced.loss(positions, drawn),
+            Objective::Kernel(kernel) => kernel.loss(positions, drawn),
         }
     }
 }
@@ -70,10 +76,10 @@ pub struct Sliced {
     whiten: Tensor,
     /// Per rotatable bond: its atoms, and the harmonics of the data, (N, 6).
     torsions: Vec<([usize; 4], Tensor)>,
-    lines: usize,
-    torsion_lines: usize,
-    batch: usize,
-    weights: Option<Weights>,
+    /// Of the sets of lines: whitened distances, the harmonics of each rotatable bond, those of all together.
+    shapes: Vec<[i64; 2]>,
+    /// Whether the first set is that of the distances.
+    distance_lines: bool,
 }
 
 impl Sliced {
@@ -111,38 +117,35 @@ impl Sliced {
             mean: single(mean.iter().copied(), &[p, 1], device)?,
             width: single(width.iter().copied(), &[p, 1], device)?,
             whiten: single(whiten.t().iter().copied(), &[p, p], device)?,
+            shapes: shapes(p, torsions.len(), settings),
+            distance_lines: settings.lines > 0,
             torsions,
-            lines: settings.lines,
-            torsion_lines: settings.torsion_lines,
-            batch: settings.batch,
-            weights: weights.cloned(),
         })
     }
 
-    fn loss(&self, positions: &Tensor, stream: &mut Stream) -> Result<Tensor> {
-        let device = positions.device();
-        let frames = self.data.size2()?.0 as usize;
-        let index = indices(stream, self.weights.as_ref(), frames, self.batch, device)?;
+    fn loss(&self, positions: &Tensor, Drawn { index, lines, .. }: &Drawn) -> Result<Tensor> {
         let x = batch_last(positions)?;
         let dx = self.distances.apply(&x)?.f_sub(&self.mean)?;
-        let dy = self.data.f_index_select(0, &index)?.f_transpose(0, 1)?.f_contiguous()?;
+        let dy = self.data.f_index_select(0, index)?.f_transpose(0, 1)?.f_contiguous()?;
         let (mut px, mut py) = (vec![dx.f_div(&self.width)?], vec![dy.f_div(&self.width)?]);
-        if self.lines > 0 {
-            // Directions in whitened coordinates, carried back: (K, P) = d^T W^T.
-            let d = self.draw(stream, self.whiten.size2()?.0 as usize, self.lines)?;
-            let lines = d.f_transpose(0, 1)?.f_matmul(&self.whiten)?;
-            px.push(lines.f_matmul(&dx)?);
-            py.push(lines.f_matmul(&dy)?);
+        let mut directions = lines.iter().map(sliced::directions);
+        if self.distance_lines {
+            if let Some(d) = directions.next() {
+                // Directions in whitened coordinates, carried back: (K, P) = d^T W^T.
+                let lines = d?.f_transpose(0, 1)?.f_matmul(&self.whiten)?;
+                px.push(lines.f_matmul(&dx)?);
+                py.push(lines.f_matmul(&dy)?);
+            }
         }
-        if self.torsion_lines > 0 && !self.torsions.is_empty() {
+        if directions.len() > 0 {
             let mut both = (Vec::new(), Vec::new());
             for (quad, data) in &self.torsions {
                 both.0.push(torsion(&x, *quad, HARMONICS)?);
-                both.1.push(data.f_index_select(0, &index)?.f_transpose(0, 1)?.f_contiguous()?);
+                both.1.push(data.f_index_select(0, index)?.f_transpose(0, 1)?.f_contiguous()?);
             }
             let joint = (Tensor::f_cat(&both.0, 0)?, Tensor::f_cat(&both.1, 0)?);
-            for (tx, ty) in both.0.iter().zip(&both.1).chain([(&joint.0, &joint.1)]) {
-                let d = self.draw(stream, tx.size2()?.0 as usize, self.torsion_lines)?.f_transpose(0, 1)?;
+            for ((tx, ty), d) in both.0.iter().zip(&both.1).chain([(&joint.0, &joint.1)]).zip(directions) {
+                let d = d?.f_transpose(0, 1)?;
                 px.push(d.f_matmul(tx)?);
                 py.push(d.f_matmul(ty)?);
             }
@@ -151,12 +154,20 @@ impl Sliced {
         let target = sliced::targets(&px, &Tensor::f_cat(&py, 0)?)?;
         Ok(px.f_sub(&target)?.f_square()?.f_mean(None::<Kind>)?)
     }
+}
 
-    fn draw(&self, stream: &mut Stream, dimension: usize, count: usize) -> Result<Tensor> {
-        let mut normals = vec![0.0; dimension * count];
-        stream.normals(&mut normals);
-        sliced::directions(&normals, dimension, &self.mean)
+/// Shapes of the sets of lines for so many pairs of atoms and rotatable bonds.
+fn shapes(pairs: i64, bonds: usize, settings: &Settings) -> Vec<[i64; 2]> {
+    let mut out = Vec::new();
+    if settings.lines > 0 {
+        out.push([pairs, settings.lines as i64]);
     }
+    if settings.torsion_lines > 0 && bonds > 0 {
+        let harmonics = 2 * HARMONICS as i64;
+        out.extend((0..bonds).map(|_| [harmonics, settings.torsion_lines as i64]));
+        out.push([harmonics * bonds as i64, settings.torsion_lines as i64]);
+    }
+    out
 }
 
 /// That the matrices of the whitening, P = n (n - 1) / 2 squared, have room in `usable` bytes.

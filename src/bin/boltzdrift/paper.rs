@@ -1,6 +1,8 @@
 //! `boltzdrift paper`: the tables of "Drifting to Boltzmann" on the user's frames.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use boltzdrift::dataset::Dataset;
@@ -56,6 +58,9 @@ pub struct Paper {
     /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// Rows to train side by side.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: u16,
     #[command(flatten)]
     reading: Reading,
 }
@@ -105,20 +110,17 @@ impl Paper {
                 experiment.kept(row, seed)?;
             }
         }
+        let told = quiet || self.json || self.markdown;
+        if self.jobs > 1 {
+            self.side_by_side(&experiment, &chosen, told)?;
+        }
         let mut done: Vec<(Row, Vec<Outcome>)> = Vec::new();
         for row in chosen {
             let mut outcomes = Vec::new();
             for &seed in &self.seeds {
-                let outcome = one(&experiment, &row, seed, quiet)?;
-                if !quiet && !self.json && !self.markdown {
-                    let figures = &outcome.figures;
-                    let bonds = figures
-                        .bond_stability
-                        .map_or_else(String::new, |share| format!(", bond stability {share:.3}"));
-                    say(&format!(
-                        "{} seed {seed}: TVD {:.3}, W2 {:.3}{bonds}",
-                        row.name, figures.tvd, figures.w2
-                    ))?;
+                let outcome = one(&experiment, &row, seed, Bar::new(quiet, row.name, "steps"), &interrupted)?;
+                if !told && self.jobs == 1 {
+                    say(&line(&outcome))?;
                 }
                 outcomes.push(outcome);
             }
@@ -131,6 +133,36 @@ impl Paper {
             return say(&paper_markdown(&done, &frames));
         }
         say(&format!("\n{}", paper_table(&done, &frames)))
+    }
+
+    /// Trains all rows and seeds, `--jobs` at a time. The first failure stops the others, which keep their checkpoints.
+    fn side_by_side(&self, experiment: &Experiment, rows: &[Row], quiet: bool) -> Result<()> {
+        let tasks: Vec<(&Row, u64)> =
+            self.seeds.iter().flat_map(|&seed| rows.iter().map(move |row| (row, seed))).collect();
+        let next = AtomicUsize::new(0);
+        let failed = Mutex::new(None);
+        let stop = || interrupted() || failed.lock().map_or(true, |failed| failed.is_some());
+        let work = || {
+            // A thread's own number of libtorch's threads.
+            device::use_threads(1);
+            while !stop() {
+                let Some(&(row, seed)) = tasks.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                let done = one(experiment, row, seed, Bar::new(true, row.name, "steps"), &stop)
+                    .and_then(|outcome| if quiet { Ok(()) } else { say(&line(&outcome)) });
+                if let (Err(error), Ok(mut failed)) = (done, failed.lock()) {
+                    failed.get_or_insert(error);
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..usize::from(self.jobs).min(tasks.len()) {
+                scope.spawn(work);
+            }
+        });
+        match failed.into_inner() {
+            Ok(Some(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The rows asked for; `None` where they were only to be listed.
@@ -164,12 +196,23 @@ fn needs_forces(row: &Row) -> bool {
     }
 }
 
-fn one(experiment: &Experiment, row: &Row, seed: u64, quiet: bool) -> Result<Outcome> {
-    let bar = Bar::new(quiet, row.name, "steps");
+/// What is said of a row and seed when it is done.
+fn line(outcome: &Outcome) -> String {
+    let figures = &outcome.figures;
+    let bonds =
+        figures.bond_stability.map_or_else(String::new, |share| format!(", bond stability {share:.3}"));
+    let (row, seed, seconds) = (&outcome.row, outcome.seed, outcome.train_seconds);
+    format!(
+        "{row} seed {seed}: TVD {:.3}, W2 {:.3}{bonds}; trained in {seconds:.1} s",
+        figures.tvd, figures.w2
+    )
+}
+
+fn one(experiment: &Experiment, row: &Row, seed: u64, bar: Bar, stop: &dyn Fn() -> bool) -> Result<Outcome> {
     let outcome = paper::run(experiment, row, seed, &mut |progress| {
         bar.set(progress.step as u64, Some(progress.steps as u64));
         bar.note(format!("loss {:.5}", progress.loss));
-        if interrupted() {
+        if stop() {
             Continue::Stop
         } else {
             Continue::Yes

@@ -3,6 +3,7 @@
 //! sampler to export; it is here to be measured.
 
 mod network;
+mod recorded;
 mod sampling;
 
 use ndarray::Array3;
@@ -17,6 +18,7 @@ use crate::molecule::superposition::aligned;
 use crate::sampler::noise::{Purpose, Stream};
 use crate::{Error, Result};
 use network::ScoreNetwork;
+use recorded::Recorded;
 
 /// Settings of a run; the defaults are the paper's where it gives them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -114,25 +116,25 @@ impl Diffusion {
     /// # Errors
     /// [`Error::Interrupted`] where `progress` said stop; [`Error::Numeric`] where the loss is no number any more.
     pub fn train(&mut self, progress: &mut dyn FnMut(Progress) -> Continue) -> Result<()> {
-        let DiffusionSettings { epochs, batch, learning_rate, seed, .. } = self.settings;
-        let (mean, square) = (self.network.flat.f_zeros_like()?, self.network.flat.f_zeros_like()?);
+        let DiffusionSettings { epochs, batch, seed, .. } = self.settings;
         let frames = self.data.size3()?.0 as usize;
         let per_epoch = frames.div_ceil(batch);
         let steps = epochs * per_epoch;
+        let mut moments = Moments::new(&self.network.flat)?;
+        let mut recorded = Recorded::new(self, frames)?;
         for epoch in 0..epochs {
             let mut stream = Stream::new(seed, Purpose::Training, epoch as u64);
             let order: Vec<i64> =
                 stream.distinct(frames, frames).into_iter().map(|frame| frame as i64).collect();
-            let mut sum = 0.0;
-            for (number, chosen) in order.chunks(batch).enumerate() {
-                let step = epoch * per_epoch + number;
-                let phase = std::f64::consts::PI * step as f64 / steps as f64;
-                let rate = 0.5 * learning_rate * (1.0 + phase.cos());
-                let loss = self.loss(chosen, &mut stream)?;
-                let gradient = self.network.gradient(&loss)?;
-                adam(&self.network.flat, &gradient, (&mean, &square), rate, step + 1)?;
-                sum += loss.f_double_value(&[])?;
-            }
+            let draws: Vec<Draws> =
+                order.chunks(batch).map(|chosen| self.draw(chosen.to_vec(), &mut stream)).collect();
+            let first = epoch * per_epoch;
+            let schedule: Vec<[f64; 2]> =
+                (first..first + per_epoch).map(|step| [(step + 1) as f64, self.rate(step, steps)]).collect();
+            let sum = match &mut recorded {
+                Some(recorded) => recorded.epoch(self, &draws, &schedule, &mut moments)?,
+                None => self.epoch(&draws, &schedule, &mut moments)?,
+            };
             let loss = sum / per_epoch as f64;
             if !loss.is_finite() {
                 return Err(Error::Numeric(format!(
@@ -149,17 +151,44 @@ impl Diffusion {
         Ok(())
     }
 
-    fn loss(&self, chosen: &[i64], stream: &mut Stream) -> Result<Tensor> {
-        let device = self.data.device();
-        let shape = [chosen.len() as i64, self.atoms as i64, 3];
+    /// Learning rate of step `step`, counted from 0.
+    fn rate(&self, step: usize, steps: usize) -> f64 {
+        let phase = std::f64::consts::PI * step as f64 / steps as f64;
+        0.5 * self.settings.learning_rate * (1.0 + phase.cos())
+    }
+
+    /// Noise levels and noise of a step on these frames.
+    fn draw(&self, chosen: Vec<i64>, stream: &mut Stream) -> Draws {
         let ratio = self.settings.sigma_max / self.settings.sigma_min;
-        let sigma: Vec<f32> =
+        let sigma =
             chosen.iter().map(|_| (self.settings.sigma_min * ratio.powf(stream.uniform())) as f32).collect();
-        let sigma = Tensor::f_from_slice(&sigma)?.f_view([-1, 1, 1])?.f_to_device(device)?;
-        let z = normals(stream, &shape, device)?;
-        let x = self.data.f_index_select(0, &Tensor::f_from_slice(chosen)?.f_to_device(device)?)?;
-        let noisy = x.f_add(&sigma.f_mul(&z)?)?;
-        Ok(self.network.scaled_score(&noisy, &sigma)?.f_add(&z)?.f_square()?.f_mean(None::<Kind>)?)
+        let mut noise = vec![0.0; chosen.len() * self.atoms * 3];
+        stream.normals(&mut noise);
+        Draws { chosen, sigma, noise }
+    }
+
+    /// The steps of an epoch, one by one; the sum of their losses.
+    fn epoch(&self, draws: &[Draws], schedule: &[[f64; 2]], moments: &mut Moments) -> Result<f64> {
+        let mut sum = 0.0;
+        for (draws, &[number, rate]) in draws.iter().zip(schedule) {
+            let place = |values: &[f32], shape: &[i64]| -> Result<Tensor> {
+                Ok(Tensor::f_from_slice(values)?.f_view(shape)?.f_to_device(self.data.device())?)
+            };
+            let sigma = place(&draws.sigma, &[-1, 1, 1])?;
+            let noise = place(&draws.noise, &[-1, self.atoms as i64, 3])?;
+            let chosen = Tensor::f_from_slice(&draws.chosen)?.f_to_device(self.data.device())?;
+            let loss = self.loss(&chosen, &sigma, &noise)?;
+            let gradient = self.network.gradient(&loss)?;
+            moments.step(&self.network.flat, &gradient, rate, number)?;
+            sum += loss.f_double_value(&[])?;
+        }
+        Ok(sum)
+    }
+
+    /// Loss on frames `chosen` (B) with noise levels (B, 1, 1) and noise (B, n, 3).
+    fn loss(&self, chosen: &Tensor, sigma: &Tensor, noise: &Tensor) -> Result<Tensor> {
+        let noisy = self.data.f_index_select(0, chosen)?.f_add(&sigma.f_mul(noise)?)?;
+        Ok(self.network.scaled_score(&noisy, sigma)?.f_add(noise)?.f_square()?.f_mean(None::<Kind>)?)
     }
 
     /// Samples in angstrom, (count, n, 3), by the predictor-corrector sampler.
@@ -187,30 +216,47 @@ impl Diffusion {
     }
 }
 
-/// One step of Adam (Kingma and Ba 2015) with the usual decay rates; `step` counts from 1.
-fn adam(
-    flat: &Tensor,
-    gradient: &Tensor,
-    (mean, square): (&Tensor, &Tensor),
-    rate: f64,
-    step: usize,
-) -> Result<()> {
-    let exponent = i32::try_from(step).unwrap_or(i32::MAX);
-    let (c1, c2) = (1.0 - 0.9_f64.powi(exponent), 1.0 - 0.999_f64.powi(exponent));
-    tch::no_grad(|| -> Result<()> {
-        let _ = mean.shallow_clone().f_lerp_(gradient, 0.1)?;
-        let _ = square.shallow_clone().f_lerp_(&gradient.f_square()?, 1e-3)?;
-        let scale = square.f_sqrt()?.f_mul_scalar(1.0 / c2.sqrt())?.f_add_scalar(1e-8)?;
-        let _ = flat.shallow_clone().f_add_(&mean.f_div(&scale)?.f_mul_scalar(-rate / c1)?)?;
-        Ok(())
-    })
-}
-
 /// Standard normal numbers of a shape.
 fn normals(stream: &mut Stream, shape: &[i64], device: Device) -> Result<Tensor> {
     let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
     stream.normals(&mut values);
     Ok(Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(device)?)
+}
+
+/// What a step draws.
+#[derive(Debug)]
+struct Draws {
+    /// Frames, (B).
+    chosen: Vec<i64>,
+    /// Noise levels, (B).
+    sigma: Vec<f32>,
+    /// Noise, (B, n, 3).
+    noise: Vec<f32>,
+}
+
+/// Moments of Adam (Kingma and Ba 2015), with the usual decay rates.
+#[derive(Debug)]
+struct Moments {
+    mean: Tensor,
+    square: Tensor,
+}
+
+impl Moments {
+    fn new(flat: &Tensor) -> Result<Self> {
+        Ok(Moments { mean: flat.f_zeros_like()?, square: flat.f_zeros_like()? })
+    }
+
+    /// Step `number`, counted from 1.
+    fn step(&mut self, flat: &Tensor, gradient: &Tensor, rate: f64, number: f64) -> Result<()> {
+        let (c1, c2) = (1.0 - 0.9_f64.powf(number), 1.0 - 0.999_f64.powf(number));
+        tch::no_grad(|| -> Result<()> {
+            let _ = self.mean.f_lerp_(gradient, 0.1)?;
+            let _ = self.square.f_lerp_(&gradient.f_square()?, 1e-3)?;
+            let scale = self.square.f_sqrt()?.f_mul_scalar(1.0 / c2.sqrt())?.f_add_scalar(1e-8)?;
+            let _ = flat.shallow_clone().f_add_(&self.mean.f_div(&scale)?.f_mul_scalar(-rate / c1)?)?;
+            Ok(())
+        })
+    }
 }
 
 #[cfg(test)]
@@ -274,5 +320,38 @@ mod tests {
         assert!(short + long > 300 && short > 80 && long > 80, "{short} {long}");
         let stopped = diffusion.train(&mut |_| Continue::Stop);
         assert!(matches!(stopped, Err(Error::Interrupted(_))));
+    }
+
+    #[test]
+    fn the_recorded_steps_are_those_of_the_cpu() {
+        use crate::train::device::{resolve, Choice};
+        let device = match resolve(Choice::Cuda(0)) {
+            Ok((device, _)) => device,
+            Err(why) => return println!("skipped: {why}"),
+        };
+        let losses = |device| {
+            // Five batches of 100 and one of 12.
+            let settings = DiffusionSettings {
+                epochs: 8,
+                batch: 100,
+                width: 32,
+                layers: 2,
+                ..DiffusionSettings::default()
+            };
+            let mut diffusion = Diffusion::new(&two_wells(), settings, device).unwrap();
+            let mut losses = Vec::new();
+            diffusion
+                .train(&mut |progress| {
+                    losses.push(progress.loss);
+                    Continue::Yes
+                })
+                .unwrap();
+            losses
+        };
+        let (got, expected) = (losses(device), losses(Device::Cpu));
+        assert_eq!(got.len(), expected.len());
+        for (a, b) in got.iter().zip(&expected) {
+            assert!((a - b).abs() < 2e-3 * b, "{got:?} {expected:?}");
+        }
     }
 }

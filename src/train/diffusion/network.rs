@@ -19,6 +19,8 @@ pub(super) struct ScoreNetwork {
     pub flat: Tensor,
     /// The same by tensor, each with its gradient: place, atom, level (2), the layers, last norm, out.
     views: Vec<Tensor>,
+    /// Frequencies of the waves, (WAVES / 2).
+    frequency: Tensor,
     width: i64,
     heads: i64,
     layers: usize,
@@ -82,9 +84,14 @@ impl ScoreNetwork {
             views.push(view.f_set_requires_grad(true)?);
             offset += length;
         }
+        let half = WAVES / 2;
+        // From 20 to 0.02 radians over a factor e of the level.
+        let frequency: Vec<f32> =
+            (0..half).map(|k| 20.0 * (1e-3_f32).powf(k as f32 / (half - 1) as f32)).collect();
         Ok(ScoreNetwork {
             flat,
             views,
+            frequency: Tensor::f_from_slice(&frequency)?.f_to_device(device)?,
             width: w as i64,
             heads: settings.heads as i64,
             layers: settings.layers,
@@ -93,7 +100,7 @@ impl ScoreNetwork {
 
     /// sigma times the score, (B, n, 3), of noisy places (B, n, 3) at noise levels sigma (B, 1, 1).
     pub(super) fn scaled_score(&self, x: &Tensor, sigma: &Tensor) -> Result<Tensor> {
-        let level = self.linear(5, &self.linear(3, &waves(sigma)?)?.f_silu()?)?;
+        let level = self.linear(5, &self.linear(3, &self.waves(sigma)?)?.f_silu()?)?;
         let mut h = self.linear(0, x)?.f_add(&self.views[2])?.f_add(&level)?;
         for layer in 0..self.layers {
             h = self.layer(7 + PER_LAYER * layer, &h)?;
@@ -133,15 +140,10 @@ impl ScoreNetwork {
         let inner = self.linear(first + 8, &self.norm(first + 6, &h)?)?.f_gelu("none")?;
         Ok(h.f_add(&self.linear(first + 10, &inner)?)?)
     }
-}
 
-/// (B, 1, WAVES) of noise levels (B, 1, 1).
-fn waves(sigma: &Tensor) -> Result<Tensor> {
-    let half = WAVES / 2;
-    // Frequencies from 20 to 0.02 radians over a factor e of the level.
-    let frequency: Vec<f32> =
-        (0..half).map(|k| 20.0 * (1e-3_f32).powf(k as f32 / (half - 1) as f32)).collect();
-    let frequency = Tensor::f_from_slice(&frequency)?.f_to_device(sigma.device())?;
-    let phase = sigma.f_log()?.f_mul(&frequency)?;
-    Ok(Tensor::f_cat(&[phase.f_sin()?, phase.f_cos()?], 2)?)
+    /// (B, 1, WAVES) of noise levels (B, 1, 1).
+    fn waves(&self, sigma: &Tensor) -> Result<Tensor> {
+        let phase = sigma.f_log()?.f_mul(&self.frequency)?;
+        Ok(Tensor::f_cat(&[phase.f_sin()?, phase.f_cos()?], 2)?)
+    }
 }
