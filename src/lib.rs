@@ -8,7 +8,7 @@
 //! (the same for a whole trajectory, kept as it grows) → [`sampler`] (the exported file and its torch-free
 //! inference) → [`equilibrate`] (states at a temperature, by Monte Carlo) → `fit` (a force field from force
 //! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `generator`,
-//! `train` (these five need the feature `train`) → [`metrics`] (samples against a reference) → `paper` (the rows of the
+//! `train` (these five need the feature `train`, as does `cuda`, what they and sampling do on a CUDA device) → [`metrics`] (samples against a reference) → `paper` (the rows of the
 //! paper's tables) → [`report`] (what
 //! the user reads) → [`calls`] (what foreign callers may ask) → [`c_api`] and `cxx_api`, its skins for C and C++. A potential on libtorch asks
 //! `train` where to run.
@@ -27,6 +27,8 @@ pub mod c_api;
 #[cfg(feature = "train")]
 pub mod calibrate;
 pub mod calls;
+#[cfg(feature = "train")]
+pub mod cuda;
 mod cxx_api;
 pub mod dataset;
 #[cfg(feature = "train")]

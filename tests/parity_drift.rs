@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "train")]
 
-use boltzdrift::drift::features::{torsion, PairDistances};
+use boltzdrift::drift::features::{PairDistances, Torsions};
 use boltzdrift::drift::kernel::{Alignment, Field, Kernel, Labels, Normalization, Weighting};
 use boltzdrift::drift::sliced;
 use boltzdrift::molecule::features::{distances, feature_forces, jacobian, Projection};
@@ -68,32 +68,40 @@ fn features_and_feature_forces() {
     }
 }
 
-#[test]
-fn differentiable_features() {
-    let g = goldens();
-    let frames = tensor(&g["frames"]).permute([1, 2, 0]).contiguous();
-    let d = PairDistances::new(5, Device::Cpu).unwrap().apply(&frames).unwrap().transpose(0, 1).contiguous();
-    close("distances", &Vec::<f64>::try_from(d.view([-1])).unwrap(), &flat(&g["distances"]));
-    let t = torsion(&frames, [3, 0, 1, 2], 3).unwrap();
-    close("harmonics", &Vec::<f64>::try_from(t.view([-1])).unwrap(), &flat(&g["harmonics"]));
+/// A tensor's numbers, row by row.
+fn numbers(tensor: &Tensor) -> Vec<f64> {
+    Vec::<f64>::try_from(tensor.to_device(Device::Cpu).contiguous().view([-1])).unwrap()
 }
 
-#[test]
-fn kernel_fields_in_both_spaces() {
+fn differentiable_features_on(device: Device) {
+    let g = goldens();
+    let frames = tensor(&g["frames"]).permute([1, 2, 0]).contiguous().to_device(device);
+    let d = PairDistances::new(5, device).unwrap().apply(&frames).unwrap().transpose(0, 1);
+    close("distances", &numbers(&d), &flat(&g["distances"]));
+    // The same angle twice, once from its other end, which has the same sign.
+    let torsions = Torsions::new(&[[3, 0, 1, 2], [2, 1, 0, 3]], 3, device).unwrap();
+    for t in torsions.apply(&frames).unwrap().unbind(0) {
+        close("harmonics", &numbers(&t), &flat(&g["harmonics"]));
+    }
+}
+
+fn kernel_fields_on(device: Device) {
     let g = goldens();
     let number = |value: &Value| value.as_f64().unwrap();
     for case in g["fields"].as_array().unwrap() {
         let distance = case["space"] == "distance";
         let place = |key: &str| {
             let all = cube(&g[key]);
-            if distance {
+            let placed = if distance {
                 let d = distances(all.view());
                 Tensor::from_slice(d.as_slice().unwrap()).view([d.nrows() as i64, d.ncols() as i64])
             } else {
                 tensor(&g[key]).flatten(1, 2)
-            }
+            };
+            placed.to_device(device)
         };
         let force = if distance { tensor(&g["exact"]) } else { tensor(&g["forces"]).flatten(1, 2) };
+        let force = force.to_device(device);
         let field = Field {
             kernel: if case["kernel"] == "laplace" { Kernel::Laplace } else { Kernel::Gaussian },
             tau: number(&case["tau"]),
@@ -109,8 +117,18 @@ fn kernel_fields_in_both_spaces() {
         let labels = Labels { force: Some(&force), energy: None };
         let v = field.drift(&place("generated"), &place("frames"), labels).unwrap();
         let what = format!("{} {} {} {}", case["space"], case["kernel"], case["omega"], case["gamma"]);
-        close(&what, &Vec::<f64>::try_from(v.view([-1])).unwrap(), &flat(&case["field"]));
+        close(&what, &numbers(&v), &flat(&case["field"]));
     }
+}
+
+#[test]
+fn differentiable_features() {
+    differentiable_features_on(Device::Cpu);
+}
+
+#[test]
+fn kernel_fields_in_both_spaces() {
+    kernel_fields_on(Device::Cpu);
 }
 
 /// The fields with the options of the image models and the unnormalized force terms, on a device.
@@ -164,6 +182,9 @@ fn fields_on_cuda() {
         return;
     }
     options_on(Device::Cuda(0));
+    differentiable_features_on(Device::Cuda(0));
+    kernel_fields_on(Device::Cuda(0));
+    sliced_targets_on(Device::Cuda(0));
 }
 
 #[test]
@@ -190,7 +211,11 @@ fn whitening_and_sliced_targets() {
     let centered = &y - &y.mean_axis(Axis(0)).unwrap();
     let w = whitening(&(centered.t().dot(&centered) / (y.nrows() as f64 - 1.0))).unwrap();
     close("whitening", &w.dot(&w.t()), &flat(&g["whitening_square"]));
-    let s = &g["sliced"];
-    let target = sliced::targets(&tensor(&s["x"]), &tensor(&s["y"])).unwrap();
-    close("targets", &Vec::<f64>::try_from(target.view([-1])).unwrap(), &flat(&s["target"]));
+    sliced_targets_on(Device::Cpu);
+}
+
+fn sliced_targets_on(device: Device) {
+    let s = &goldens()["sliced"];
+    let place = |key: &str| tensor(&s[key]).to_device(device);
+    close("targets", &numbers(&sliced::targets(&place("x"), &place("y")).unwrap()), &flat(&s["target"]));
 }

@@ -11,6 +11,7 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/silu_backward.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
@@ -18,6 +19,7 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <vector>
 
@@ -40,11 +42,58 @@ struct Event {
   cudaEvent_t event = nullptr;
 };
 
+// A stream that nobody else has: libtorch's own pool gives the same ones out again after a while, and two records at a
+// time on one stream are not possible. It is lent, and never destroyed: libtorch asks the streams that used a piece of
+// memory when it takes that back, which may be later.
+class OwnStream {
+ public:
+  explicit OwnStream(c10::DeviceIndex device) : stream_(take(device)) {}
+  ~OwnStream() {
+    const std::lock_guard<std::mutex> lock(turn());
+    free_ones().push_back(stream_);
+  }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
+
+  const c10::cuda::CUDAStream& get() const { return stream_; }
+
+ private:
+  static std::mutex& turn() {
+    static auto* mutex = new std::mutex; // outlives what other libraries do at the end of the process
+    return *mutex;
+  }
+
+  static std::vector<c10::cuda::CUDAStream>& free_ones() {
+    static auto* streams = new std::vector<c10::cuda::CUDAStream>;
+    return *streams;
+  }
+
+  static c10::cuda::CUDAStream take(c10::DeviceIndex device) {
+    {
+      const std::lock_guard<std::mutex> lock(turn());
+      auto& all = free_ones();
+      for (auto one = all.begin(); one != all.end(); ++one) {
+        if (one->device_index() == device) {
+          const c10::cuda::CUDAStream found = *one;
+          all.erase(one);
+          return found;
+        }
+      }
+    }
+    const c10::cuda::CUDAGuard on(device);
+    cudaStream_t made = nullptr;
+    C10_CUDA_CHECK(cudaStreamCreateWithFlags(&made, cudaStreamNonBlocking));
+    return c10::cuda::getStreamFromExternal(made, device);
+  }
+
+  c10::cuda::CUDAStream stream_;
+};
+
 struct Steps {
   explicit Steps(c10::DeviceIndex device)
-      : stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)),
-        side(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)) {}
+      : own(device), own_side(device), stream(own.get()), side(own_side.get()) {}
 
+  OwnStream own, own_side;
   c10::cuda::CUDAStream stream;
   // For work beside that of the stream, within one call.
   c10::cuda::CUDAStream side;
@@ -72,7 +121,9 @@ int guarded(char* error, size_t size, Work work) {
 // Whether matrix products of single precision may round their factors to TF32, for as long as this stands. A flag of
 // the process: callers take turns.
 struct Tf32 {
-  Tf32() : before(at::globalContext().allowTF32CuBLAS()) { at::globalContext().setAllowTF32CuBLAS(true); }
+  explicit Tf32(bool allow) : before(at::globalContext().allowTF32CuBLAS()) {
+    at::globalContext().setAllowTF32CuBLAS(allow);
+  }
   ~Tf32() { at::globalContext().setAllowTF32CuBLAS(before); }
   Tf32(const Tf32&) = delete;
   Tf32& operator=(const Tf32&) = delete;
@@ -174,7 +225,7 @@ BZD_CUDA_EXPORT int bzd_cuda_forward(
     size_t size) {
   return guarded(error, size, [&] {
     const c10::NoGradGuard none;
-    const Tf32 tf32;
+    const Tf32 tf32(true);
     std::vector<at::Tensor> made;
     at::Tensor x = *noise;
     for (size_t layer = 0; layer < layers; ++layer) {
@@ -200,7 +251,7 @@ BZD_CUDA_EXPORT int bzd_cuda_backward(
     at::Tensor** weight_gradients, at::Tensor** bias_gradients, char* error, size_t size) {
   return guarded(error, size, [&] {
     const c10::NoGradGuard none;
-    const Tf32 tf32;
+    const Tf32 tf32(true);
     at::Tensor delta = *at_outputs;
     const at::Tensor ones = at::ones({1, delta.size(0)}, delta.options());
     // Until the streams meet, nothing that the side stream reads may be given away.
@@ -218,6 +269,35 @@ BZD_CUDA_EXPORT int bzd_cuda_backward(
       }
     }
     steps->join.between(steps->side, steps->stream);
+  });
+}
+
+// Numbers of single precision, zero, in memory of the host that a device copies from and to by itself; the caller owns
+// the handle.
+BZD_CUDA_EXPORT int bzd_cuda_pinned(int64_t rows, int64_t columns, at::Tensor** out, char* error, size_t size) {
+  return guarded(error, size, [&] {
+    const auto options = at::TensorOptions().dtype(at::kFloat).pinned_memory(true);
+    *out = new at::Tensor(at::zeros({rows, columns}, options));
+  });
+}
+
+// Outputs of a perceptron with SiLU units between its layers, in whole single precision. `noise` and `outputs` are in
+// pinned memory of the host, `there` is the noise on the device.
+BZD_CUDA_EXPORT int bzd_cuda_sample(
+    size_t layers, at::Tensor** weights, at::Tensor** biases, at::Tensor* noise, at::Tensor* there,
+    at::Tensor* outputs, char* error, size_t size) {
+  return guarded(error, size, [&] {
+    const c10::NoGradGuard none;
+    const Tf32 tf32(false);
+    there->copy_(*noise, /*non_blocking=*/true);
+    at::Tensor x = *there;
+    for (size_t layer = 0; layer < layers; ++layer) {
+      x = at::linear(x, *weights[layer], *biases[layer]);
+      if (layer + 1 < layers) {
+        x = at::silu(x);
+      }
+    }
+    outputs->copy_(x, /*non_blocking=*/true);
   });
 }
 

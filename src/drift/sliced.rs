@@ -100,12 +100,12 @@ fn on_cpu<T: Ordered + Default + tch::kind::Element>(x: &Tensor, y: &Tensor) -> 
     Ok(Tensor::f_from_slice(&values)?.f_view([lines as i64, batch as i64])?)
 }
 
-/// Unit directions (d, K), the columns of normal numbers (d, K).
+/// Unit directions, the columns of normal numbers (d, K), or of several such sets (S, d, K).
 ///
 /// # Errors
 /// Where libtorch refuses.
 pub fn directions(normals: &Tensor) -> Result<Tensor> {
-    let norm = normals.f_norm_scalaropt_dim(2.0, [0_i64].as_slice(), true)?.f_clamp_min(1e-12)?;
+    let norm = normals.f_norm_scalaropt_dim(2.0, [-2_i64].as_slice(), true)?.f_clamp_min(1e-12)?;
     Ok(normals.f_div(&norm)?)
 }
 

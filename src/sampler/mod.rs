@@ -87,11 +87,7 @@ impl Sampler {
     /// # Errors
     /// As [`Sampler::sample`]; [`Error::Usage`] where the room is not that of whole samples.
     pub fn sample_into(&self, seed: u64, first: u64, out: &mut [f64]) -> Result<()> {
-        let each = 3 * self.model.record.species.len();
-        check_range(first, out.len() / each)?;
-        if !out.len().is_multiple_of(each) {
-            return Err(Error::usage(format!("room for {} numbers, but a sample has {each}", out.len())));
-        }
+        let each = self.numbers(first, out)?;
         let stream = |index| Stream::new(seed, Purpose::Positions, index);
         let together = together(out.len() / each, rayon::current_num_threads());
         if out.len() <= together * each {
@@ -100,6 +96,16 @@ impl Sampler {
         out.par_chunks_mut(together * each)
             .enumerate()
             .try_for_each(|(part, chunk)| self.fill(seed, first + (part * together) as u64, chunk, stream))
+    }
+
+    /// Numbers of a sample, where `out` has room for whole ones and there are so many from `first` on.
+    pub(crate) fn numbers(&self, first: u64, out: &[f64]) -> Result<usize> {
+        let each = 3 * self.model.record.species.len();
+        check_range(first, out.len() / each)?;
+        if !out.len().is_multiple_of(each) {
+            return Err(Error::usage(format!("room for {} numbers, but a sample has {each}", out.len())));
+        }
+        Ok(each)
     }
 
     /// Maxwell velocities in angstrom/fs for the same samples, (count, n, 3), at `temperature` kelvin,
@@ -150,16 +156,44 @@ impl Sampler {
     /// Fills whole samples from index `start` on, each from its stream; `out` holds (k, n, 3).
     fn fill(&self, seed: u64, start: u64, out: &mut [f64], stream_of: impl Fn(u64) -> Stream) -> Result<()> {
         let record = &self.model.record;
-        let (atoms, noise_size) = (record.species.len(), record.network.noise);
-        let count = out.len() / (atoms * 3);
-        let mut noise = vec![0.0_f32; count * noise_size];
+        let count = out.len() / (record.species.len() * 3);
+        let mut noise = vec![0.0_f32; count * record.network.noise];
         let mut choice = vec![0_usize; count];
-        for (k, (row, choice)) in noise.chunks_exact_mut(noise_size).zip(&mut choice).enumerate() {
+        self.draw(start, &mut noise, &mut choice, stream_of);
+        let raw = self.network.forward(&noise, count);
+        self.place(seed, start, &choice, &raw, out)
+    }
+
+    /// Latent noise (k, noise) and symmetry operations (k) of the samples from `start` on, each from its stream.
+    pub(crate) fn draw(
+        &self,
+        start: u64,
+        noise: &mut [f32],
+        choice: &mut [usize],
+        stream_of: impl Fn(u64) -> Stream,
+    ) {
+        let record = &self.model.record;
+        for (k, (row, choice)) in noise.chunks_exact_mut(record.network.noise).zip(choice).enumerate() {
             let mut stream = stream_of(start + k as u64);
             stream.normals(row);
             *choice = stream.below(record.symmetry.len());
         }
-        let raw = self.network.forward(&noise, count);
+    }
+
+    /// Positions (k, n, 3) of samples `start` on from the network's outputs (k, 3n) and their symmetry operations.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] naming the sample that is not finite.
+    pub(crate) fn place(
+        &self,
+        seed: u64,
+        start: u64,
+        choice: &[usize],
+        raw: &[f32],
+        out: &mut [f64],
+    ) -> Result<()> {
+        let record = &self.model.record;
+        let atoms = record.species.len();
         let total: f64 = record.masses.iter().sum();
         for ((k, sample), raw) in out.chunks_exact_mut(atoms * 3).enumerate().zip(raw.chunks_exact(atoms * 3))
         {

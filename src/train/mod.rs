@@ -5,7 +5,6 @@
 
 mod adam;
 pub mod checkpoint;
-mod cuda_bridge;
 pub mod device;
 pub mod diffusion;
 pub mod draw;
@@ -16,7 +15,6 @@ pub mod objective;
 mod overrides;
 mod parallel;
 pub mod quality;
-mod recorded;
 mod resident;
 pub mod settings;
 

@@ -8,7 +8,7 @@ use super::draw::{covariance, mean, Drawn, Weights};
 use super::kernel::KernelDrift;
 use super::settings::Settings;
 use crate::dataset::Dataset;
-use crate::drift::features::{torsion, PairDistances};
+use crate::drift::features::{PairDistances, Torsions};
 use crate::drift::sliced;
 use crate::fit::memory;
 use crate::molecule::features::distances;
@@ -74,12 +74,14 @@ pub struct Sliced {
     width: Tensor,
     /// Whitening of centered distances, transposed: (P, P), rows are whitened coordinates.
     whiten: Tensor,
-    /// Per rotatable bond: its atoms, and the harmonics of the data, (N, 6).
-    torsions: Vec<([usize; 4], Tensor)>,
+    /// The rotatable bonds' dihedral angles, and their harmonics in the data, (N, 6 T), where there are any.
+    torsions: Option<(Torsions, Tensor)>,
     /// Of the sets of lines: whitened distances, the harmonics of each rotatable bond, those of all together.
     shapes: Vec<[i64; 2]>,
     /// Whether the first set is that of the distances.
     distance_lines: bool,
+    /// Samples of a step.
+    batch: i64,
 }
 
 impl Sliced {
@@ -107,18 +109,22 @@ impl Sliced {
         let atoms = dataset.species.len();
         let all = dataset.positions.view().permuted_axes([1, 2, 0]);
         let all = single(all.iter().copied(), &[atoms as i64, 3, n], device)?;
-        let torsions = quads
-            .iter()
-            .map(|&quad| Ok((quad, torsion(&all, quad, HARMONICS)?.f_transpose(0, 1)?.f_contiguous()?)))
-            .collect::<Result<Vec<_>>>()?;
+        let torsions = if quads.is_empty() {
+            None
+        } else {
+            let torsions = Torsions::new(quads, HARMONICS, device)?;
+            let harmonics = torsions.apply(&all)?.f_view([-1, n])?.f_transpose(0, 1)?.f_contiguous()?;
+            Some((torsions, harmonics))
+        };
         Ok(Sliced {
             distances: PairDistances::new(atoms, device)?,
             data: single(centered.iter().copied(), &[n, p], device)?,
             mean: single(mean.iter().copied(), &[p, 1], device)?,
             width: single(width.iter().copied(), &[p, 1], device)?,
             whiten: single(whiten.t().iter().copied(), &[p, p], device)?,
-            shapes: shapes(p, torsions.len(), settings),
+            shapes: shapes(p, quads.len(), settings),
             distance_lines: settings.lines > 0,
+            batch: settings.batch as i64,
             torsions,
         })
     }
@@ -128,26 +134,24 @@ impl Sliced {
         let dx = self.distances.apply(&x)?.f_sub(&self.mean)?;
         let dy = self.data.f_index_select(0, index)?.f_transpose(0, 1)?.f_contiguous()?;
         let (mut px, mut py) = (vec![dx.f_div(&self.width)?], vec![dy.f_div(&self.width)?]);
-        let mut directions = lines.iter().map(sliced::directions);
-        if self.distance_lines {
-            if let Some(d) = directions.next() {
-                // Directions in whitened coordinates, carried back: (K, P) = d^T W^T.
-                let lines = d?.f_transpose(0, 1)?.f_matmul(&self.whiten)?;
-                px.push(lines.f_matmul(&dx)?);
-                py.push(lines.f_matmul(&dy)?);
-            }
+        let first = usize::from(self.distance_lines);
+        for set in &lines[..first] {
+            // Directions in whitened coordinates, carried back: (K, P) = d^T W^T.
+            let lines = sliced::directions(set)?.f_transpose(0, 1)?.f_matmul(&self.whiten)?;
+            px.push(lines.f_matmul(&dx)?);
+            py.push(lines.f_matmul(&dy)?);
         }
-        if directions.len() > 0 {
-            let mut both = (Vec::new(), Vec::new());
-            for (quad, data) in &self.torsions {
-                both.0.push(torsion(&x, *quad, HARMONICS)?);
-                both.1.push(data.f_index_select(0, index)?.f_transpose(0, 1)?.f_contiguous()?);
-            }
-            let joint = (Tensor::f_cat(&both.0, 0)?, Tensor::f_cat(&both.1, 0)?);
-            for ((tx, ty), d) in both.0.iter().zip(&both.1).chain([(&joint.0, &joint.1)]).zip(directions) {
-                let d = d?.f_transpose(0, 1)?;
-                px.push(d.f_matmul(tx)?);
-                py.push(d.f_matmul(ty)?);
+        if let (Some((torsions, data)), Some((joint, each))) = (&self.torsions, lines[first..].split_last()) {
+            let batch = self.batch;
+            let tx = torsions.apply(&x)?;
+            let ty = data.f_index_select(0, index)?.f_transpose(0, 1)?.f_contiguous()?;
+            // (T, K, 6), and all harmonics together: (K, 6 T).
+            let d = sliced::directions(&Tensor::f_stack(each, 0)?)?.f_transpose(1, 2)?;
+            let joint = sliced::directions(joint)?.f_transpose(0, 1)?;
+            for (t, out) in [(&tx, &mut px), (&ty, &mut py)] {
+                let t = t.f_view([-1, 2 * HARMONICS as i64, batch])?;
+                out.push(d.f_matmul(&t)?.f_view([-1, batch])?);
+                out.push(joint.f_matmul(&t.f_view([-1, batch])?)?);
             }
         }
         let px = Tensor::f_cat(&px, 0)?;

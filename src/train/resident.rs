@@ -5,10 +5,10 @@ use rayon::prelude::*;
 use tch::Tensor;
 
 use super::adam::Adam;
-use super::cuda_bridge::{adam, forward, Steps};
 use super::draw::{Drawn, Draws, Plan};
-use super::recorded::{Block, Numbers, Recorder};
 use super::{Method, Trainer, LOOK_EVERY};
+use crate::cuda::bridge::{adam, forward, Steps};
+use crate::cuda::recorded::{Block, Numbers, Recorder};
 use crate::{Error, Result};
 
 /// Most bytes of random numbers of a block.
@@ -59,6 +59,7 @@ impl Trainer {
         let mut done = self.step;
         let end = ((done / LOOK_EVERY + 1) * LOOK_EVERY).min(self.settings.steps);
         let Resident { recorder, block, room, gradient, parts, ahead } = resident;
+        let (block, gradient, parts) = (&*block, &*gradient, &*parts);
         let trainer = &*self;
         while done < end {
             let count = (end - done).min(*room);
@@ -67,16 +68,17 @@ impl Trainer {
                 _ => draw(&trainer.plan, done, count),
             };
             let numbers = numbers(&draws[..count], done, trainer);
-            recorder.on_stream(|recorder| {
-                block.fill(count, &numbers)?;
-                for _ in 0..count {
-                    recorder.run(&|steps| trainer.whole_step(steps, block, gradient, parts))?;
-                }
-                // The host draws while the device works.
-                let next = (*room).min(trainer.settings.steps - done - count);
-                *ahead = (next > 0).then(|| (done + count, draw(&trainer.plan, done + count, next)));
-                Ok(())
-            })?;
+            recorder.run(
+                || block.fill(count, &numbers),
+                count,
+                &|steps| trainer.whole_step(steps, block, gradient, parts),
+                || {
+                    // The host draws while the device works.
+                    let next = (*room).min(trainer.settings.steps - done - count);
+                    *ahead = (next > 0).then(|| (done + count, draw(&trainer.plan, done + count, next)));
+                    Ok(())
+                },
+            )?;
             done += count;
         }
         self.step = done;

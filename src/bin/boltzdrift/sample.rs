@@ -68,6 +68,68 @@ impl Refinement {
     }
 }
 
+/// Where the samples are drawn.
+enum Source {
+    Cpu(Sampler),
+    #[cfg(feature = "train")]
+    Cuda(boltzdrift::cuda::CudaSampler),
+}
+
+impl Source {
+    fn of(sampler: Sampler, device: &str) -> Result<Source> {
+        if device == "cpu" {
+            return Ok(Source::Cpu(sampler));
+        }
+        #[cfg(feature = "train")]
+        {
+            use boltzdrift::train::device::{resolve, Choice};
+            let choice: Choice = device.parse()?;
+            if choice == Choice::Auto {
+                return Err(Error::usage(
+                    "--device auto: the bytes of a sample depend on the device; say cpu or cuda",
+                ));
+            }
+            let (device, _) = resolve(choice)?;
+            boltzdrift::cuda::CudaSampler::new(&sampler, device).map(Source::Cuda)
+        }
+        #[cfg(not(feature = "train"))]
+        Err(Error::Unsupported(format!("--device {device}: this build samples on the CPU only")))
+    }
+
+    fn sampler(&self) -> &Sampler {
+        match self {
+            Source::Cpu(sampler) => sampler,
+            #[cfg(feature = "train")]
+            Source::Cuda(cuda) => cuda.sampler(),
+        }
+    }
+
+    fn chunk(&self) -> usize {
+        match self {
+            Source::Cpu(_) => CHUNK,
+            #[cfg(feature = "train")]
+            Source::Cuda(_) => CUDA_CHUNK,
+        }
+    }
+
+    fn sample(&self, seed: u64, first: u64, count: usize) -> Result<Array3<f64>> {
+        match self {
+            Source::Cpu(sampler) => sampler.sample(seed, first, count),
+            #[cfg(feature = "train")]
+            Source::Cuda(cuda) => {
+                let mut out = Array3::zeros((count, cuda.sampler().record().species.len(), 3));
+                // A fresh array is contiguous.
+                let numbers = out.as_slice_mut().ok_or_else(|| Error::Numeric("an array has gaps".into()))?;
+                cuda.sample_into(seed, first, numbers)?;
+                Ok(out)
+            }
+        }
+    }
+}
+
+/// Samples drawn and written at a time on a CUDA device, which is idle while they are written.
+#[cfg(feature = "train")]
+const CUDA_CHUNK: usize = 1 << 17;
 /// Samples drawn and written at a time; fewer where each is refined, so that an interruption is heard.
 const CHUNK: usize = 8192;
 const REFINED_CHUNK: usize = 1024;
@@ -108,6 +170,9 @@ pub struct Sample {
     /// Format of the output, where the extension does not tell.
     #[arg(long, value_name = "FORMAT")]
     format: Option<String>,
+    /// cpu, cuda or cuda:INDEX. The samples of a CUDA device are those of the CPU but for rounding.
+    #[arg(long, default_value = "cpu", conflicts_with = "refine")]
+    device: String,
 }
 
 /// Mean leapfrog steps of a refinement step.
@@ -124,6 +189,8 @@ impl Sample {
         }
         distinct(&self.output, &self.model, "the sampler itself")?;
         let sampler = Sampler::load(&self.model)?;
+        let source = Source::of(sampler, &self.device)?;
+        let sampler = source.sampler();
         let mut refinement = self.refinement()?;
         if self.temperature.is_some() && !self.velocities && refinement.is_none() {
             return Err(Error::usage(
@@ -168,7 +235,7 @@ impl Sample {
             },
         )?;
         let bar = Bar::new(quiet, "sampling", "samples");
-        let chunk = if refinement.is_some() { REFINED_CHUNK } else { CHUNK };
+        let chunk = if refinement.is_some() { REFINED_CHUNK } else { source.chunk() };
         let go_on = |done: usize| match interrupted() {
             true => Err(Error::Interrupted(format!(
                 "stopped after {done} samples; {} was not written",
@@ -183,10 +250,10 @@ impl Sample {
             let (positions, energies) = match &mut refinement {
                 Some(refinement) => {
                     let (positions, energies) =
-                        refinement.draw(&sampler, first, count, &mut |_| go_on(done))?;
+                        refinement.draw(sampler, first, count, &mut |_| go_on(done))?;
                     (positions, Some(energies))
                 }
-                None => (sampler.sample(self.seed, first, count)?, None),
+                None => (source.sample(self.seed, first, count)?, None),
             };
             let velocities = match self.velocities {
                 true => Some(sampler.velocities(self.seed, first, &positions, kelvin)?),

@@ -3,8 +3,8 @@
 use tch::{Kind, Tensor};
 
 use super::{Diffusion, Draws, Moments};
-use crate::train::cuda_bridge::adam;
-use crate::train::recorded::{Block, Numbers, Recorder};
+use crate::cuda::bridge::adam;
+use crate::cuda::recorded::{Block, Numbers, Recorder};
 use crate::{Error, Result};
 
 /// The batches of one size in an epoch.
@@ -76,13 +76,9 @@ impl Recorded {
                 reals(&|draws| &draws.noise),
                 Numbers::Real(own.iter().flat_map(|(_, pair)| pair.map(|x| x as f32)).collect()),
             ];
-            recorder.on_stream(|recorder| {
-                block.fill(own.len(), &numbers)?;
-                for _ in &own {
-                    recorder.run(&|_| step(diffusion, block, [mean, square], sum))?;
-                }
-                Ok(())
-            })?;
+            let count = own.len();
+            let step = |_: &_| step(diffusion, block, [mean, square], sum);
+            recorder.run(|| block.fill(count, &numbers), count, &step, || Ok(()))?;
         }
         let total = sum.f_double_value(&[0])?;
         let _ = sum.f_zero_()?;

@@ -1,10 +1,9 @@
-//! `libboltzdrift_cuda.so` (`cpp/cuda/bridge.cc`): a stream, CUDA graphs and Adam in one kernel, which libtorch has in
-//! C++ alone. It is loaded when a CUDA device is first used.
+//! `libboltzdrift_cuda.so` (`cpp/cuda/bridge.cc`): streams, CUDA graphs and fused steps, which libtorch has in C++ alone.
+//! It is loaded when a CUDA device is first used.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{c_char, c_int, c_void, CStr};
-use std::rc::Rc;
 use std::sync::OnceLock;
 
 use libloading::Library;
@@ -42,6 +41,17 @@ struct Bridge {
         Handle,
         *const Handle,
         *const Handle,
+        Text,
+        usize,
+    ) -> Status,
+    pinned: unsafe extern "C" fn(i64, i64, *mut Handle, Text, usize) -> Status,
+    sample: unsafe extern "C" fn(
+        usize,
+        *const Handle,
+        *const Handle,
+        Handle,
+        Handle,
+        Handle,
         Text,
         usize,
     ) -> Status,
@@ -94,6 +104,8 @@ fn load() -> std::result::Result<Bridge, String> {
             replay: *library.get(b"bzd_cuda_replay\0").map_err(said)?,
             forward: *library.get(b"bzd_cuda_forward\0").map_err(said)?,
             backward: *library.get(b"bzd_cuda_backward\0").map_err(said)?,
+            pinned: *library.get(b"bzd_cuda_pinned\0").map_err(said)?,
+            sample: *library.get(b"bzd_cuda_sample\0").map_err(said)?,
             adam: *library.get(b"bzd_cuda_adam\0").map_err(said)?,
         }
     };
@@ -112,26 +124,28 @@ fn checked(call: impl FnOnce(Text, usize) -> Status) -> Result<()> {
     Err(Error::Library { library: "libtorch", message: one_line(&message) })
 }
 
-/// A stream of a CUDA device and what was recorded of its work. Belongs to the thread that made it.
+/// A stream of a CUDA device and what was recorded of its work.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(crate) struct Steps {
     handle: Handle,
-    /// Makes the type stay in its thread: streams are made current thread by thread.
-    _here: std::marker::PhantomData<Rc<()>>,
 }
+
+// SAFETY: what belongs to a thread, its current stream, is set and given back within one call of `on_stream`; between
+// calls another thread may go on with the stream and the record.
+unsafe impl Send for Steps {}
 
 impl Steps {
     /// A stream of its own on device `index`.
     ///
     /// # Errors
     /// [`Error::Unsupported`] where the bridge is missing or not of this build; libtorch's own refusals.
-    pub(super) fn new(index: usize) -> Result<Steps> {
+    pub(crate) fn new(index: usize) -> Result<Steps> {
         let bridge = bridge().map_err(Error::Unsupported)?;
         let index = c_int::try_from(index).map_err(|_| Error::usage(format!("CUDA device {index}")))?;
         let mut handle = std::ptr::null_mut();
         // SAFETY: `handle` is written once, with a pointer that `free` takes back.
         checked(|text, size| unsafe { (bridge.new)(index, &mut handle, text, size) })?;
-        Ok(Steps { handle, _here: std::marker::PhantomData })
+        Ok(Steps { handle })
     }
 
     fn bridge(&self) -> Result<&'static Bridge> {
@@ -139,7 +153,7 @@ impl Steps {
     }
 
     /// Runs `work` with this thread's CUDA work going to the stream; waits for the stream at the end.
-    pub(super) fn on_stream<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(crate) fn on_stream<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let bridge = self.bridge()?;
         // SAFETY: the handle lives as long as `self`.
         checked(|text, size| unsafe { (bridge.enter)(self.handle, text, size) })?;
@@ -151,7 +165,7 @@ impl Steps {
     }
 
     /// Records what `work` does on the stream, without running it; how many nodes that is.
-    pub(super) fn record(&self, work: impl FnOnce() -> Result<()>) -> Result<usize> {
+    pub(crate) fn record(&self, work: impl FnOnce() -> Result<()>) -> Result<usize> {
         let bridge = self.bridge()?;
         // SAFETY: the handle lives as long as `self`; a capture that does not end well is dropped.
         let recorded = unsafe {
@@ -170,7 +184,7 @@ impl Steps {
     }
 
     /// Runs what was recorded.
-    pub(super) fn replay(&self) -> Result<()> {
+    pub(crate) fn replay(&self) -> Result<()> {
         let bridge = self.bridge()?;
         // SAFETY: the handle lives as long as `self`, and only a `Steps` that recorded is asked to replay.
         checked(|text, size| unsafe { (bridge.replay)(self.handle, text, size) })
@@ -189,13 +203,13 @@ impl Drop for Steps {
 /// Tensors of a forward pass, as the backward pass wants them: what goes into each layer, and after all but the last what
 /// came out of it before its units; at the end the outputs.
 #[derive(Debug)]
-pub(super) struct Passed {
+pub(crate) struct Passed {
     values: Vec<Tensor>,
 }
 
 impl Passed {
     /// Outputs of the last layer, (B, outputs).
-    pub(super) fn outputs(&self) -> &Tensor {
+    pub(crate) fn outputs(&self) -> &Tensor {
         // There are two tensors a layer, and a network has layers.
         &self.values[self.values.len() - 1]
     }
@@ -208,7 +222,7 @@ fn at(tensor: &Tensor) -> Handle {
 
 /// Forward pass of a perceptron with SiLU units between its layers, (weights (outputs, inputs), biases (outputs)) each,
 /// without a graph for autograd.
-pub(super) fn forward(layers: &[(&Tensor, &Tensor)], noise: &Tensor) -> Result<Passed> {
+pub(crate) fn forward(layers: &[(&Tensor, &Tensor)], noise: &Tensor) -> Result<Passed> {
     let bridge = bridge().map_err(Error::Unsupported)?;
     let (weights, biases): (Vec<Handle>, Vec<Handle>) =
         layers.iter().map(|(weight, bias)| (at(weight), at(bias))).unzip();
@@ -226,7 +240,7 @@ pub(super) fn forward(layers: &[(&Tensor, &Tensor)], noise: &Tensor) -> Result<P
 
 impl Steps {
     /// Backward pass from the gradient in the outputs, written into (weights, biases (1, outputs)) of each layer.
-    pub(super) fn backward(
+    pub(crate) fn backward(
         &self,
         layers: &[(&Tensor, &Tensor)],
         passed: &Passed,
@@ -256,7 +270,7 @@ impl Steps {
 }
 
 /// One step of Adam in place on flat tensors; `step` (counted from 1) and `rate` are one number each, on the device.
-pub(super) fn adam(
+pub(crate) fn adam(
     [weights, gradient, mean, square]: [&Tensor; 4],
     [step, rate]: [&Tensor; 2],
     (first, second): (f64, f64),
@@ -280,4 +294,46 @@ pub(super) fn adam(
             size,
         )
     })
+}
+
+/// Zeros (rows, columns) of single precision in memory of the host that a device copies from and to by itself.
+pub(crate) fn pinned(rows: i64, columns: i64) -> Result<Tensor> {
+    let bridge = bridge().map_err(Error::Unsupported)?;
+    let mut made = std::ptr::null_mut();
+    // SAFETY: the handle is written where the call succeeds.
+    checked(|text, size| unsafe { (bridge.pinned)(rows, columns, &mut made, text, size) })?;
+    // SAFETY: a new `at::Tensor` that is ours.
+    Ok(unsafe { Tensor::from_ptr(made.cast()) })
+}
+
+/// Copies pinned noise (B, noise) to `there`, runs the perceptron in single precision, and copies the outputs to pinned
+/// `outputs` (B, outputs), all in the order of the stream.
+pub(crate) fn sample(
+    layers: &[(Tensor, Tensor)],
+    noise: &Tensor,
+    there: &Tensor,
+    outputs: &Tensor,
+) -> Result<()> {
+    let bridge = bridge().map_err(Error::Unsupported)?;
+    let (weights, biases): (Vec<Handle>, Vec<Handle>) =
+        layers.iter().map(|(weight, bias)| (at(weight), at(bias))).unzip();
+    // SAFETY: tch's tensor pointers are `at::Tensor*` of the same libtorch, as many as are said.
+    checked(|text, size| unsafe {
+        let (weights, biases) = (weights.as_ptr(), biases.as_ptr());
+        (bridge.sample)(layers.len(), weights, biases, at(noise), at(there), at(outputs), text, size)
+    })
+}
+
+/// Single precision numbers in the host's memory, as a slice.
+///
+/// # Errors
+/// [`Error::Numeric`] where the tensor is not contiguous, of another kind, or on a device.
+pub(crate) fn host_numbers(tensor: &mut Tensor) -> Result<&mut [f32]> {
+    let host = tensor.device() == tch::Device::Cpu && tensor.f_kind()? == tch::Kind::Float;
+    if !host || !tensor.is_contiguous() || tensor.numel() == 0 {
+        return Err(Error::Numeric("a buffer of the device's samples is not in the host's memory".into()));
+    }
+    // SAFETY: a contiguous tensor of single precision in the host's memory has this many numbers at its pointer, which
+    // is not null; they live as long as the tensor, which is borrowed.
+    Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
 }

@@ -2,12 +2,11 @@
 //! replaying it is one call. At the paper's sizes a step is some hundred kernels of a few microseconds each, and calling
 //! them one by one takes longer than they run.
 
-use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tch::{Device, Kind, Tensor};
 
-use super::cuda_bridge::Steps;
+use super::bridge::Steps;
 use crate::Result;
 
 /// Steps that run one by one before the recording: libtorch chooses kernels and makes workspaces in them.
@@ -22,8 +21,8 @@ fn one_by_one() -> MutexGuard<'static, ()> {
 
 /// A step that is run many times.
 #[derive(Debug)]
-pub(super) struct Recorder {
-    steps: Rc<Steps>,
+pub(crate) struct Recorder {
+    steps: Steps,
     warm: usize,
     state: State,
 }
@@ -38,10 +37,10 @@ enum State {
 
 impl Recorder {
     /// For device `device`; `None` on the CPU, and where this build has no bridge to CUDA, which is said.
-    pub(super) fn new(device: Device) -> Option<Recorder> {
+    pub(crate) fn new(device: Device) -> Option<Recorder> {
         let Device::Cuda(index) = device else { return None };
         match Steps::new(index) {
-            Ok(steps) => Some(Recorder { steps: Rc::new(steps), warm: 0, state: State::NotYet }),
+            Ok(steps) => Some(Recorder { steps, warm: 0, state: State::NotYet }),
             Err(why) => {
                 slowly(&why.to_string());
                 None
@@ -49,43 +48,62 @@ impl Recorder {
         }
     }
 
-    /// Runs `work` with this thread's CUDA work going to the stream; waits for the stream at the end.
-    pub(super) fn on_stream<T>(&mut self, work: impl FnOnce(&mut Recorder) -> Result<T>) -> Result<T> {
-        let steps = self.steps.clone();
-        steps.on_stream(|| work(self))
+    /// Runs the step `times` times on the stream, and waits for it: the first times as it is, then from its record.
+    /// Everything it reads and writes must stay where it is. `before` runs first, `meanwhile` while the device works.
+    ///
+    /// # Errors
+    /// Those of the three, and libtorch's own refusals.
+    pub(crate) fn run(
+        &mut self,
+        before: impl FnOnce() -> Result<()>,
+        times: usize,
+        step: &dyn Fn(&Steps) -> Result<()>,
+        meanwhile: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let Recorder { steps, warm, state } = self;
+        steps.on_stream(|| {
+            before()?;
+            for _ in 0..times {
+                once(steps, warm, state, step)?;
+            }
+            meanwhile()
+        })
     }
+}
 
-    /// Runs the step: the first times as it is, then from its record. Everything it reads and writes must stay where it
-    /// is. To be called within [`Steps::on_stream`].
-    pub(super) fn run(&mut self, step: &dyn Fn(&Steps) -> Result<()>) -> Result<()> {
-        if self.state == State::NotYet && self.warm == WARM_UP {
-            let _turn = one_by_one();
-            self.state = match self.steps.record(|| step(&self.steps)) {
-                Ok(nodes) => {
-                    log::info!("a training step is {nodes} operations of the CUDA device");
-                    State::Recorded
-                }
-                Err(why) => {
-                    slowly(&why.to_string());
-                    State::Never
-                }
-            };
-        }
-        if self.state == State::Recorded {
-            return self.steps.replay();
-        }
-        self.warm += usize::from(self.warm < WARM_UP);
+fn once(
+    steps: &Steps,
+    warm: &mut usize,
+    state: &mut State,
+    step: &dyn Fn(&Steps) -> Result<()>,
+) -> Result<()> {
+    if *state == State::NotYet && *warm == WARM_UP {
         let _turn = one_by_one();
-        step(&self.steps)
+        *state = match steps.record(|| step(steps)) {
+            Ok(nodes) => {
+                log::info!("a step is {nodes} operations of the CUDA device");
+                State::Recorded
+            }
+            Err(why) => {
+                slowly(&why.to_string());
+                State::Never
+            }
+        };
     }
+    if *state == State::Recorded {
+        return steps.replay();
+    }
+    *warm += usize::from(*warm < WARM_UP);
+    let _turn = one_by_one();
+    step(steps)
 }
 
 fn slowly(why: &str) {
-    log::warn!("training step by step, without CUDA graphs, which takes several times longer: {why}");
+    log::warn!("the CUDA device is called step by step, without CUDA graphs, which takes several times longer: {why}");
 }
 
 /// Numbers of one kind for several steps.
-pub(super) enum Numbers {
+pub(crate) enum Numbers {
     /// Single precision.
     Real(Vec<f32>),
     /// Indices.
@@ -94,7 +112,7 @@ pub(super) enum Numbers {
 
 /// Numbers for several steps on the device, arrays of a row a step, and the row of the next step.
 #[derive(Debug)]
-pub(super) struct Block {
+pub(crate) struct Block {
     arrays: Vec<Tensor>,
     row: Tensor,
 }
@@ -104,7 +122,7 @@ impl Block {
     ///
     /// # Errors
     /// Where libtorch has no room.
-    pub(super) fn new(steps: usize, shapes: &[(Vec<i64>, bool)], device: Device) -> Result<Block> {
+    pub(crate) fn new(steps: usize, shapes: &[(Vec<i64>, bool)], device: Device) -> Result<Block> {
         let array = |(shape, index): &(Vec<i64>, bool)| -> Result<Tensor> {
             let shape: Vec<i64> = std::iter::once(steps as i64).chain(shape.iter().copied()).collect();
             let kind = if *index { Kind::Int64 } else { Kind::Float };
@@ -118,7 +136,7 @@ impl Block {
     ///
     /// # Errors
     /// Where they are not as many as the shapes say.
-    pub(super) fn fill(&mut self, steps: usize, numbers: &[Numbers]) -> Result<()> {
+    pub(crate) fn fill(&self, steps: usize, numbers: &[Numbers]) -> Result<()> {
         for (array, numbers) in self.arrays.iter().zip(numbers) {
             let mut rows = array.f_narrow(0, 0, steps as i64)?;
             let values = match numbers {
@@ -127,7 +145,7 @@ impl Block {
             };
             rows.f_copy_(&values.f_view(rows.size().as_slice())?)?;
         }
-        let _ = self.row.f_zero_()?;
+        let _ = self.row.shallow_clone().f_zero_()?;
         Ok(())
     }
 
@@ -135,7 +153,7 @@ impl Block {
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub(super) fn step(&self) -> Result<Vec<Tensor>> {
+    pub(crate) fn step(&self) -> Result<Vec<Tensor>> {
         let row = |all: &Tensor| Ok(all.f_index_select(0, &self.row)?.f_squeeze_dim(0)?);
         self.arrays.iter().map(row).collect()
     }
@@ -144,7 +162,7 @@ impl Block {
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub(super) fn next(&self) -> Result<()> {
+    pub(crate) fn next(&self) -> Result<()> {
         let _ = self.row.shallow_clone().f_add_scalar_(1)?;
         Ok(())
     }
