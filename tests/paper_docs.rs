@@ -1,4 +1,4 @@
-//! The table of docs/paper.md is that of the results in docs/paper-results.
+//! The tables of docs/paper.md are those of the results in docs/paper-results and docs/paper-results-cpu.
 // A failed expectation is what a test is for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "train")]
@@ -14,9 +14,15 @@ fn read<T: serde::de::DeserializeOwned>(path: &Path) -> T {
 }
 
 #[test]
-fn the_table_holds_every_result_that_is_kept() {
+fn the_tables_hold_every_result_that_is_kept() {
+    holds("paper-results", "results");
+    holds("paper-results-cpu", "results on the CPU");
+}
+
+/// That the table between the marks has the results of a folder beside the page, or writes it.
+fn holds(folder: &str, mark: &str) {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let folder = docs.join("paper-results");
+    let folder = docs.join(folder);
     let mut outcomes: Vec<Outcome> = std::fs::read_dir(&folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -44,11 +50,11 @@ fn the_table_holds_every_result_that_is_kept() {
 
     let page = docs.join("paper.md");
     let text = std::fs::read_to_string(&page).unwrap();
-    let (before, rest) = text.split_once("<!-- results -->\n").unwrap();
-    let (found, after) = rest.split_once("\n<!-- end of results -->").unwrap();
+    let (start, end) = (format!("<!-- {mark} -->\n"), format!("\n<!-- end of {mark} -->"));
+    let (before, rest) = text.split_once(&start).unwrap();
+    let (found, after) = rest.split_once(&end).unwrap();
     if std::env::var_os("BOLTZDRIFT_WRITE_DOCS").is_some() {
-        std::fs::write(&page, format!("{before}<!-- results -->\n{table}\n<!-- end of results -->{after}"))
-            .unwrap();
+        std::fs::write(&page, format!("{before}{start}{table}{end}{after}")).unwrap();
     } else {
         assert!(
             found == table,

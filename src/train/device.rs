@@ -2,6 +2,7 @@
 //! part alone, and its CUDA part is loaded when a CUDA device is asked for.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::one_line;
@@ -88,16 +89,29 @@ fn cuda(index: usize) -> std::result::Result<(), String> {
 
 #[allow(unsafe_code)]
 fn load() -> std::result::Result<(), String> {
-    // SAFETY: loading runs the initializers of libtorch's own CUDA library, which only register its
-    // kernels; it is the library that a program linked against CUDA libtorch loads at its start. The
-    // handle is leaked on purpose: registered kernels must stay mapped.
-    match unsafe { libloading::Library::new("libtorch_cuda.so") } {
-        Ok(library) => {
-            std::mem::forget(library);
-            Ok(())
+    const NAME: &str = "libtorch_cuda.so";
+    let mut why = String::new();
+    for path in beside_libtorch(NAME).into_iter().chain([NAME.into()]) {
+        // SAFETY: loading runs the initializers of libtorch's own CUDA library, which only register its
+        // kernels; it is the library that a program linked against CUDA libtorch loads at its start. The
+        // handle is leaked on purpose: registered kernels must stay mapped.
+        match unsafe { libloading::Library::new(&path) } {
+            Ok(library) => {
+                std::mem::forget(library);
+                return Ok(());
+            }
+            Err(error) => why = one_line(&error.to_string()),
         }
-        Err(error) => Err(format!("libtorch has no usable CUDA part ({})", one_line(&error.to_string()))),
     }
+    Err(format!("libtorch has no usable CUDA part ({why})"))
+}
+
+/// The library of this name beside the libtorch that is loaded: in a Python environment nothing else says where it is.
+fn beside_libtorch(name: &str) -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let loaded = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
+    let loaded = loaded.filter(|path| path.ends_with("libtorch_cpu.so")).find_map(Path::parent)?.join(name);
+    loaded.exists().then_some(loaded)
 }
 
 #[cfg(test)]
