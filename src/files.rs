@@ -1,7 +1,10 @@
 //! Whole files or none.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+
+use tempfile::NamedTempFile;
 
 use crate::error::Place;
 use crate::{Error, Result};
@@ -9,6 +12,40 @@ use crate::{Error, Result};
 /// Writes bytes to a temporary file beside `path`, makes them durable and renames: `path` holds either
 /// what it held before or all of the new bytes.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let file = written(path, bytes)?;
+    file.persist(path).map_err(|error| Error::io(path, "cannot rename the temporary file", error.error))?;
+    Ok(())
+}
+
+/// As [`write_atomically`] for a file that is not there yet, which comes back open for reading and writing and is this
+/// process's own ([`lock`]) before anyone sees it; none where another process has made it meanwhile.
+pub(crate) fn create_locked(path: &Path, bytes: &[u8]) -> Result<Option<File>> {
+    let file = written(path, bytes)?;
+    if !lock(file.as_file()) {
+        return Ok(None);
+    }
+    match file.persist_noclobber(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => Err(Error::io(path, "cannot rename the temporary file", error.error)),
+    }
+}
+
+/// Makes an open file this one's own until it is closed, by a kill too; false where it is another's. A file system without
+/// locks refuses nobody.
+#[cfg(unix)]
+pub(crate) fn lock(file: &File) -> bool {
+    use rustix::fs::{flock, FlockOperation};
+    !matches!(flock(file, FlockOperation::NonBlockingLockExclusive), Err(rustix::io::Errno::WOULDBLOCK))
+}
+
+#[cfg(not(unix))]
+pub(crate) fn lock(_file: &File) -> bool {
+    true
+}
+
+/// A temporary file beside `path` with these bytes, durable.
+fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() {
         return Err(Error::data(Place::file(path), "this is a folder; give the name of a file to write"));
@@ -26,6 +63,5 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .map_err(|error| Error::io(path, "cannot write in this folder", error))?;
     file.write_all(bytes).map_err(|error| Error::io(path, "cannot write", error))?;
     file.as_file().sync_all().map_err(|error| Error::io(path, "cannot write", error))?;
-    file.persist(path).map_err(|error| Error::io(path, "cannot rename the temporary file", error.error))?;
-    Ok(())
+    Ok(file)
 }

@@ -20,7 +20,7 @@ const FIXED: usize = 16;
 pub(super) const DIGEST: usize = 32;
 
 /// What partial results belong to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Owner {
     pub frames: usize,
     pub species: Vec<u8>,
@@ -46,8 +46,9 @@ impl Owner {
         Ok(bytes)
     }
 
-    /// Refuses a file that belongs to something else; the file is left where its records begin.
-    pub fn check(&self, path: &Path, file: &File) -> Result<()> {
+    /// The header of a file that belongs to the same; the file is left where its records begin. The potential is known by
+    /// its identity, whatever its name: that may be a path, and paths change.
+    pub fn check(&self, path: &Path, file: &File) -> Result<Vec<u8>> {
         let failed = |error| Error::io(path, "cannot read the partial results", error);
         let bad = |what: &str| {
             Error::data(Place::file(path), format!("{what}; remove it to begin anew, or give another output"))
@@ -73,15 +74,14 @@ impl Owner {
         }
         let there: Owner =
             serde_json::from_slice(&text[FIXED..]).map_err(|_| bad("the header is of another version"))?;
-        if there == *self {
-            return Ok(());
-        }
         let what = if there.species != self.species {
             "of another molecule".to_owned()
         } else if there.frames != self.frames {
             format!("of {} frames, not of these {}", there.frames, self.frames)
         } else if there.data_digest != self.data_digest {
             "of other frames (another trajectory, or read with other options)".to_owned()
+        } else if there.identity == self.identity {
+            return Ok(start);
         } else if there.potential != self.potential {
             format!("by another potential, {}, not {}", there.potential, self.potential)
         } else {

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::owner::{Owner, DIGEST};
 use crate::error::Place;
-use crate::files::write_atomically;
+use crate::files::{create_locked, lock};
 use crate::{Error, Result};
 
 const CHECK: usize = 16;
@@ -59,7 +59,11 @@ impl Partial {
             }
             let file = OpenOptions::new().read(true).write(true).open(path);
             let file = file.map_err(|error| Error::io(path, "cannot open the partial results", error))?;
-            partial.owner.check(path, &file)?;
+            // Before anything is read: another run may be in the middle of a record.
+            if !lock(&file) {
+                return Err(partial.busy());
+            }
+            partial.header = partial.owner.check(path, &file)?;
             failing = partial.take(&file)?;
             partial.file = Some(file);
         }
@@ -113,6 +117,13 @@ impl Partial {
         Error::data(
             Place::file(&self.path),
             format!("record {row} of these partial results is damaged; remove the file to begin anew"),
+        )
+    }
+
+    fn busy(&self) -> Error {
+        Error::data(
+            Place::file(&self.path),
+            "another run writes these partial results too; wait for its end, or stop it and give the same command",
         )
     }
 
@@ -175,21 +186,15 @@ impl Partial {
         let failed = |error| {
             Error::io(&self.path, "cannot write; make room and give the same command again to go on", error)
         };
+        if self.file.is_none() {
+            // Whole or not there: a kill leaves no torn header.
+            self.file = create_locked(&self.path, &self.header)?;
+        }
         let end = self.end();
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => {
-                // Whole or not there: a kill leaves no torn header.
-                write_atomically(&self.path, &self.header)?;
-                let file = OpenOptions::new().read(true).write(true).open(&self.path);
-                self.file.insert(file.map_err(failed)?)
-            }
-        };
+        // Where the file system has no locks, the length tells.
+        let Some(file) = &mut self.file else { return Err(self.busy()) };
         if file.metadata().map_err(failed)?.len() != end {
-            return Err(Error::data(
-                Place::file(&self.path),
-                "another run writes these partial results too; wait for its end, or stop it and give the same command",
-            ));
+            return Err(self.busy());
         }
         file.seek(SeekFrom::Start(end)).map_err(failed)?;
         file.write_all(&bytes).map_err(failed)?;

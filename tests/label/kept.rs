@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use boltzdrift::dataset::Dataset;
 use boltzdrift::label::{Labeling, Settings};
-use boltzdrift::potential::Gdml;
+use boltzdrift::potential::{Gdml, Potential};
 use boltzdrift::{Error, Result};
+use ndarray::{ArrayView3, ArrayViewMut1, ArrayViewMut3};
 
 use crate::fields::{field, finish, frames, Analytic};
 
@@ -166,14 +167,61 @@ fn results_of_others_are_not_taken() {
 
 #[test]
 fn two_runs_do_not_mix() {
-    let (_room, data, partial) = half();
+    let (room, data, partial) = half();
     let (mut a, mut b) = (Analytic::default(), Analytic::default());
     let settings = Settings { batch: 3, ..Settings::default() };
-    let slow = Labeling::new(&data, &mut a, &partial, settings).unwrap();
-    let fast = Labeling::new(&data, &mut b, &partial, settings).unwrap();
-    fast.run(&mut |_| Ok(())).unwrap();
-    let said = slow.run(&mut |_| Ok(())).err().unwrap().to_string();
-    assert!(said.contains("another run") && said.contains("partial"), "{said}");
-    let whole = Labeling::new(&data, &mut a, &partial, settings).unwrap();
-    assert_eq!(whole.progress().done, 30);
+    let refused = |said: String| assert!(said.contains("another run") && said.contains("partial"), "{said}");
+    // The second is refused before it asks for a frame, and the first goes on.
+    let first = Labeling::new(&data, &mut a, &partial, settings).unwrap();
+    refused(Labeling::new(&data, &mut b, &partial, settings).err().unwrap().to_string());
+    assert_eq!(first.run(&mut |_| Ok(())).unwrap().len(), 30);
+    assert_eq!((a.frames, b.frames), (18, 0));
+    // Both began before there was a file: whose first labels come second is refused, and takes nothing away.
+    let other = room.path().join("other");
+    let slow = Labeling::new(&data, &mut a, &other, settings).unwrap();
+    let fast = Labeling::new(&data, &mut b, &other, settings).unwrap();
+    let ended = fast.run(&mut |progress| if progress.done >= 12 { stop() } else { Ok(()) });
+    assert!(matches!(ended.err().unwrap(), Error::Interrupted(_)));
+    refused(slow.run(&mut |_| Ok(())).err().unwrap().to_string());
+    assert_eq!(Labeling::new(&data, &mut a, &other, settings).unwrap().progress().done, 12);
+}
+
+/// A potential of a file, as its name says.
+struct OfFile(&'static str, Analytic);
+
+impl Potential for OfFile {
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        energies: ArrayViewMut1<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        self.1.energies_forces(species, positions, energies, forces)
+    }
+
+    fn name(&self) -> String {
+        format!("of {}", self.0)
+    }
+
+    fn identity(&self) -> String {
+        "digest".into()
+    }
+}
+
+/// The same potential by another path goes on.
+#[test]
+fn the_potential_is_known_by_its_identity() {
+    let room = tempfile::tempdir().unwrap();
+    let data = frames(&room.path().join("data.npz"), 30);
+    let partial = room.path().join("partial");
+    let settings = Settings { batch: 3, ..Settings::default() };
+    let [mut a, mut b] = ["field", "./field"].map(|path| OfFile(path, Analytic::default()));
+    let labeling = Labeling::new(&data, &mut a, &partial, settings).unwrap();
+    let ended = labeling.run(&mut |progress| if progress.done >= 12 { stop() } else { Ok(()) });
+    assert!(matches!(ended.err().unwrap(), Error::Interrupted(_)));
+    let labeling = Labeling::new(&data, &mut b, &partial, settings).unwrap();
+    assert_eq!(labeling.progress().done, 12);
+    assert_eq!(labeling.run(&mut |_| Ok(())).unwrap().len(), 30);
+    assert_eq!((a.1.frames, b.1.frames), (12, 18));
 }
