@@ -97,7 +97,7 @@ public:
             [&] {
                 auto report = bridge::dataset_label_to(*box_, potential.handle(), detail::to_rust(path),
                                                        detail::to_rust(settings.json()), heard);
-                // What it threw for frames that were left out, or that succeeded alone.
+                // What it threw for frames that were left out.
                 potential.forget();
                 return report;
             },

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -49,7 +50,7 @@ private:
 
 namespace detail {
 
-/// Keeps the last exception of callbacks, which may run in several threads.
+/// Keeps the last exception of a callback.
 class Caught {
 public:
     /// Called where an exception is handled.
@@ -77,6 +78,55 @@ private:
     std::exception_ptr last_;
 };
 
+/// Keeps the exceptions of a potential, which may run in several threads, by the status that stands for each: the library
+/// may go on after one of them, and says in the end which one it was.
+class Thrown {
+public:
+    /// Called where an exception is handled; the status to return to the library.
+    std::int32_t keep() noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        try {
+            last_ = last_ == most ? 1 : last_ + 1;
+            kept_.insert_or_assign(last_, std::current_exception());
+            return last_;
+        } catch (...) { // no memory
+            return 1;
+        }
+    }
+    /// The last one.
+    void rethrow() { rethrow(last()); }
+    /// The exception of this status, where there is one; forgets all.
+    void rethrow(std::int32_t status) {
+        std::exception_ptr found;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            const auto there = kept_.find(status);
+            if (there != kept_.end()) found = there->second;
+        }
+        forget();
+        if (found) {
+            std::rethrow_exception(found);
+        }
+    }
+    void forget() noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        kept_.clear();
+        last_ = 0;
+    }
+
+private:
+    std::int32_t last() noexcept {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return last_;
+    }
+
+    /// More than a batch has: of frames that are left out, the first are forgotten.
+    static constexpr std::int32_t most = 4096;
+    std::mutex mutex_;
+    std::map<std::int32_t, std::exception_ptr> kept_;
+    std::int32_t last_ = 0;
+};
+
 /// Runs a call of the bridge. An exception of the callback that ended it goes on; everything else is an Error.
 template <typename Work, typename... Callbacks>
 auto call(Work &&work, [[maybe_unused]] Callbacks &...callbacks) {
@@ -88,7 +138,7 @@ auto call(Work &&work, [[maybe_unused]] Callbacks &...callbacks) {
         } catch (const std::exception &error) { // the bridge throws nothing but rust::Error, which is declared elsewhere
             const auto status = static_cast<Status>(bridge::last_status());
             const std::int32_t own = bridge::last_potential_status();
-            (callbacks.rethrow(status), ...);
+            (callbacks.rethrow(status, own), ...);
             throw Error(status, own, error.what());
         }
     };

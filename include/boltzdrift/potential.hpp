@@ -99,15 +99,17 @@ public:
     bridge::Handle &handle() const noexcept { return *handle_; }
     void rethrow() const {
         if (hook_) {
-            hook_->caught.rethrow();
+            hook_->thrown.rethrow();
         }
     }
-    void rethrow(Status status) const {
-        status == Status::potential ? rethrow() : forget();
+    void rethrow(Status status, std::int32_t own) const {
+        if (hook_) {
+            status == Status::potential ? hook_->thrown.rethrow(own) : hook_->thrown.forget();
+        }
     }
     void forget() const noexcept {
         if (hook_) {
-            hook_->caught.forget();
+            hook_->thrown.forget();
         }
     }
 
@@ -117,8 +119,7 @@ private:
         explicit Hook(Potential *own) : potential(own) {}
         Potential *potential;
         std::unique_ptr<Potential> owned;
-        bool concurrent = false;
-        detail::Caught caught;
+        detail::Thrown thrown;
     };
 
     static std::int32_t called(void *hook, std::size_t systems, std::size_t atoms, const std::int32_t *species,
@@ -134,13 +135,9 @@ private:
                                            {cells, cells == nullptr ? 0 : systems * 9},
                                            {energies, systems},
                                            {forces, all}});
-            if (!self.concurrent) {
-                self.caught.forget(); // what it threw before was not the end
-            }
             return 0;
         } catch (...) {
-            self.caught.keep();
-            return 1;
+            return self.thrown.keep();
         }
     }
 
@@ -160,8 +157,7 @@ private:
         description.length_unit = length.c_str();
         description.energy_unit = energy.c_str();
         description.largest_batch = own.largest_batch();
-        hook.concurrent = own.concurrent();
-        description.flags = (hook.concurrent ? BZD_CONCURRENT : 0) | (own.in_order() ? BZD_IN_ORDER : 0);
+        description.flags = (own.concurrent() ? BZD_CONCURRENT : 0) | (own.in_order() ? BZD_IN_ORDER : 0);
         return detail::call([&] { return bridge::potential_from_callback(description); });
     }
 

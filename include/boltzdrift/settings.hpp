@@ -109,7 +109,7 @@ public:
 
     bridge::Listener bridge() noexcept { return {listener_ ? &Ear::hears : nullptr, this}; }
     void rethrow() { caught_.rethrow(); }
-    void rethrow(Status status) { status == Status::interrupted ? caught_.rethrow() : caught_.forget(); }
+    void rethrow(Status status, std::int32_t) { status == Status::interrupted ? caught_.rethrow() : caught_.forget(); }
 
 private:
     static std::int32_t hears(void *ear, const bzd_progress_t *now) noexcept {

@@ -19,8 +19,8 @@ class Keeper(Protocol):
     def ends(self) -> type[BoltzdriftError]:
         """What the library says of a call that such an exception has ended."""
 
-    def take(self) -> BaseException | None:
-        """The exception since the last call, once."""
+    def take(self, status: int = 0) -> BaseException | None:
+        """The exception since the last call, once; of a potential, the one that this status stands for."""
 
 
 def _error(status: int) -> BoltzdriftError:
@@ -42,8 +42,9 @@ def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
     with _interrupt.deferred():
         status = getattr(_library.LIBRARY, name)(*arguments)
         failure = _error(status) if status != 0 else None
+    own = failure.status if isinstance(failure, PotentialError) else 0
     for keeper in keepers:
-        kept = keeper.take()
+        kept = keeper.take(own)
         # A potential may fail on a frame that is then left out; an interrupt is never swallowed.
         if kept is not None and (isinstance(failure, keeper.ends) or not isinstance(kept, Exception)):
             if failure is not None:

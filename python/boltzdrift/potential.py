@@ -187,6 +187,7 @@ class _Callback:
             raise TypeError(f"a potential needs a function, not {function!r}")
         self._function = function
         self._failure: BaseException | None = None
+        self._status = 0
         self._message = ctypes.create_string_buffer(b"")
         self.evaluate = _library.EVALUATE(self._evaluate)
         self.last_error = _library.LAST_ERROR(self._last_error)
@@ -219,12 +220,12 @@ class _Callback:
             z = np.ctypeslib.as_array(species, (atoms,)).copy()
             x = np.ctypeslib.as_array(positions, shape).copy()
             self.fill(z, x, np.ctypeslib.as_array(energies, (systems,)), np.ctypeslib.as_array(forces, shape))
-            if not self.leaving:
-                self._failure = None  # what it raised before was not the end
             return 0
         except BaseException as failure:
+            # The library may go on after it, and says by this status whether it was the end.
+            self._status += 1
             self._failure = failure
-            return 1
+            return self._status
 
     def _last_error(self, _: int | None) -> int:
         try:
@@ -241,14 +242,17 @@ class _Callback:
         """Whether it was left by KeyboardInterrupt or the like, which no frame is left out for."""
         return self._failure is not None and not isinstance(self._failure, Exception)
 
-    def take(self) -> BaseException | None:
-        """The exception of the last call, where it failed, once."""
-        kept, self._failure = self._failure, None
+    def take(self, status: int = 0) -> BaseException | None:
+        """The exception since the last call, once: an interrupt, or the one that this status stands for."""
+        kept = self._failure if self.leaving or status == self._status else None
+        self._failure, self._status = None, 0
         return kept
 
 
 def _answer(value: npt.ArrayLike, name: str, shape: tuple[int, ...]) -> npt.NDArray[Any]:
     """What a function returned, refused where its shape or kind is wrong: broadcasting would hide it."""
+    if np.ma.is_masked(value):
+        _refuse(f"the potential's function returned {name} that are masked")
     array = np.asarray(value)
     if array.dtype.kind not in "fiu":
         _refuse(f"the potential's function must return real {name}, not {array.dtype}")

@@ -120,7 +120,7 @@ class Listener:
             self._failure = failure
             return 1
 
-    def take(self) -> BaseException | None:
+    def take(self, status: int = 0) -> BaseException | None:
         """The exception of the function, once."""
         kept, self._failure = self._failure, None
         return kept

@@ -56,7 +56,7 @@ pub struct Labeling<'a, 'p> {
     potential: &'p mut dyn Potential,
     settings: Settings,
     partial: Partial,
-    /// Rows of the frames on which the potential failed.
+    /// Rows of the frames on which the potential failed, in order.
     failing: Vec<usize>,
 }
 
@@ -142,7 +142,7 @@ impl<'a, 'p> Labeling<'a, 'p> {
         progress: &mut dyn FnMut(Progress) -> Result<()>,
     ) -> Result<()> {
         let positions = self.data.positions.slice(s![first..last, .., ..]);
-        let Answer { energies, forces, done, failure } =
+        let Answer { energies, forces, done, failure, located } =
             potential::attempt(self.potential, &self.data.species, positions);
         if done > 0 {
             // Both arrays are new, so their numbers lie in order.
@@ -150,34 +150,52 @@ impl<'a, 'p> Labeling<'a, 'p> {
             self.partial.append(&energies.to_vec()[..done], &forces)?;
         }
         let (row, rest) = (first + done, last - first - done);
+        let skip = self.settings.skip_failing;
         match failure.map_or(Ok(()), Err) {
-            // One by one: the labels before the failing frame are kept, whatever the potential says of the batch.
-            Err(Error::Potential { .. }) if done > 0 || rest > 1 => {
+            // One by one: the labels before the failing frame are kept, whatever the potential says of the batch, and so
+            // are those after it where it is left out.
+            Err(Error::Potential { name, frame, status, message })
+                if skip && (done > 0 || rest > 1) || !located =>
+            {
                 (row..last).try_for_each(|row| {
                     // A failure may be the user's wish to stop.
                     progress(self.progress())?;
                     self.batch(row, row + 1, progress)
-                })
+                })?;
+                if skip {
+                    return Ok(());
+                }
+                // None of them fails alone. The work stops all the same: it was the potential's own error.
+                let together = format!(
+                    "{message}; so with {rest} frames at once, and with none of them alone: give a smaller batch where so many \
+                     are too many"
+                );
+                Err(self.stopped(
+                    (name, status),
+                    first + frame,
+                    &together,
+                    "the same command goes on after them",
+                ))
             }
-            Err(Error::Potential { name, message, .. }) if self.settings.skip_failing => {
+            Err(Error::Potential { name, message, .. }) if skip => {
                 progress(self.progress())?;
                 log::debug!("{}: left out: potential {name}: {message}", numbers(self.data, &[row]));
                 self.failing.push(row);
                 self.partial.append_failing()
             }
-            Err(Error::Potential { name, status, message, .. }) => Err(Error::Potential {
-                name,
-                frame: self.data.source.frames[row],
-                status,
-                message: format!(
-                    "{}{message}; {} of {} frames are kept: --skip-failing leaves such frames out and goes on where this ended",
-                    whereabouts(self.data),
-                    self.partial.len(),
-                    self.data.len()
-                ),
-            }),
+            Err(Error::Potential { name, status, message, .. }) => {
+                let how = "--skip-failing leaves such frames out and goes on where this ended";
+                Err(self.stopped((name, status), row, &message, how))
+            }
             other => other,
         }
+    }
+
+    /// The potential's error, with the frame as the trajectory numbers it, what is kept, and `how` to go on.
+    fn stopped(&self, (name, status): (String, Option<i32>), row: usize, said: &str, how: &str) -> Error {
+        let (done, total) = (self.partial.len(), self.data.len());
+        let message = format!("{}{said}; {done} of {total} frames are kept: {how}", whereabouts(self.data));
+        Error::Potential { name, frame: self.data.source.frames[row.min(total - 1)], status, message }
     }
 }
 
@@ -254,7 +272,8 @@ impl Labelled<'_> {
     /// # Errors
     /// [`Error::Data`] and [`Error::Io`] where the partial results cannot be read again.
     pub fn dataset(&self) -> Result<Dataset> {
-        let rows: Vec<usize> = (0..self.data.len()).filter(|row| !self.failing.contains(row)).collect();
+        let rows: Vec<usize> =
+            (0..self.data.len()).filter(|row| self.failing.binary_search(row).is_err()).collect();
         let mut records = self.partial.records()?;
         let (mut energies, mut forces) = (Vec::new(), Vec::new());
         for _ in 0..self.data.len() {

@@ -116,6 +116,8 @@ pub struct Answer {
     pub done: usize,
     /// Why not all of them have; frames are numbered as in the batch.
     pub failure: Option<Error>,
+    /// Whether the frame at `done` is the one that fails. A call that failed as a whole does not say which it was.
+    pub located: bool,
 }
 
 /// Energies (B) and forces (B, n, 3) of `positions` (B, n, 3), and after a failure those of the frames that are done.
@@ -124,17 +126,17 @@ pub fn attempt(potential: &mut dyn Potential, species: &[u8], positions: ArrayVi
     let mut forces = Array3::zeros(positions.dim());
     let called = acceptable(species, positions, energies.len(), forces.dim())
         .and_then(|()| potential.energies_forces(species, positions, energies.view_mut(), forces.view_mut()));
-    let told = match &called {
-        Ok(()) => energies.len(),
-        Err(Error::Potential { frame, .. }) if potential.in_order() => *frame,
-        Err(_) => 0,
+    let (told, located) = match &called {
+        Ok(()) => (energies.len(), true),
+        Err(Error::Potential { frame, .. }) if potential.in_order() => ((*frame).min(energies.len()), true),
+        Err(_) => (0, energies.len() <= 1),
     };
     match (not_finite(potential, energies.view(), forces.view()), called) {
         // A successful call that gave NaN, or one that gave NaN before it failed: the first frame is named.
         (Some((frame, error)), _) if frame < told => {
-            Answer { energies, forces, done: frame, failure: Some(error) }
+            Answer { energies, forces, done: frame, failure: Some(error), located: true }
         }
-        (_, called) => Answer { energies, forces, done: told, failure: called.err() },
+        (_, called) => Answer { energies, forces, done: told, failure: called.err(), located },
     }
 }
 

@@ -161,10 +161,17 @@ int main(int argc, char **argv) {
     } catch (const Own &own) {
         CHECK(own.frame == 37);
     }
-    // Into a file: one that fails in a batch and not alone, and one that always fails and is left out. Neither is thrown.
+    // Into a file. One that throws once stops the work too: its own exception, though no frame fails alone; all is kept.
     const std::string out = std::string(argv[1]) + ".npz";
     Throws once;
-    CHECK(data.label_to(out, once).find("\"left_out\":[]") != std::string::npos);
+    try {
+        data.label_to(out, once);
+        CHECK(false);
+    } catch (const Own &own) {
+        CHECK(own.frame == 37);
+    }
+    CHECK(data.label_to(out, once).find("\"kept_before\":50,\"left_out\":[]") != std::string::npos);
+    // Frames that always fail are left out where that is asked for, and what was thrown for them is not thrown.
     Picky picky(x[9 * 37]);
     const boltzdrift::AnyPotential any(picky);
     for (int attempt = 0; attempt < 2; attempt++) {

@@ -2,9 +2,9 @@
 
 use boltzdrift::dataset::{self, Dataset, ReadOptions};
 use boltzdrift::label::{Labeling, Settings};
-use boltzdrift::potential::{evaluate, Gdml};
-use boltzdrift::Error;
-use ndarray::{s, Axis};
+use boltzdrift::potential::{evaluate, Gdml, Potential};
+use boltzdrift::{Error, Result};
+use ndarray::{s, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis};
 
 use crate::command::{bad, good, run};
 use crate::fields::{field, finish, frames, load, Analytic, Way, FAR};
@@ -63,12 +63,89 @@ fn a_failing_frame_is_named_as_in_the_file_and_left_out_where_asked() {
         let (energies, forces) = evaluate(&mut potential, &data.species, kept.view()).unwrap();
         assert!(back.positions == kept && back.energies == Some(energies) && back.forces == Some(forces));
         // What was left out is not taken back in silence.
+        drop(labelled);
         let error = Labeling::new(&data, &mut potential, &partial, settings).err().unwrap();
         let said = error.to_string();
         assert!(said.contains("frames 21, 45") && said.contains("--skip-failing again"), "{said}");
-        labelled.remove_partial().unwrap();
+        let again = Labeling::new(&data, &mut potential, &partial, skip).unwrap();
+        again.run(&mut |_| Ok(())).unwrap().remove_partial().unwrap();
+        assert!(!partial.exists());
     }
     assert!(outputs.iter().all(|bytes| *bytes == outputs[0]));
+}
+
+/// Answers with the frames' own numbers; one call fails, whatever it is asked for.
+struct Once<'a> {
+    data: &'a Dataset,
+    way: Way,
+    /// Calls before the one that fails.
+    before: usize,
+    frames: usize,
+}
+
+impl Potential for Once<'_> {
+    fn energies_forces(
+        &mut self,
+        _species: &[u8],
+        positions: ArrayView3<f64>,
+        mut energies: ArrayViewMut1<f64>,
+        mut forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        self.frames += positions.dim().0;
+        energies.fill(1.5);
+        forces.assign(&positions);
+        let fails = self.before == 0;
+        self.before = self.before.wrapping_sub(1);
+        match self.way {
+            Way::Says if fails => {
+                let (name, message) = (self.name(), "too late".into());
+                return Err(Error::Potential { name, frame: 2, status: Some(11), message });
+            }
+            Way::Force if fails => forces[[3, 0, 0]] = f64::NAN,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> String {
+        format!("once for {} frames", self.data.len())
+    }
+}
+
+/// A failure stops the work also where the same frames are answered when they are asked for again: it is the caller's to
+/// judge. What is done is kept, and the next run goes on.
+#[test]
+fn a_call_that_fails_once_stops_the_work_and_loses_nothing() {
+    let room = tempfile::tempdir().unwrap();
+    let data = frames(&room.path().join("data.npz"), 30);
+    // A NaN says which frame it is: the three before it are kept. Else the batch is gone through one by one, and is kept.
+    for (way, frame, kept, words) in [
+        (Way::Force, 13, 13, "not finite"),
+        (Way::Says, 12, 20, "too late; so with 10 frames at once, and with none"),
+    ] {
+        let partial = room.path().join(format!("partial-{frame}"));
+        let mut potential = Once { data: &data, way, before: 1, frames: 0 };
+        let settings = Settings { batch: 10, skip_failing: false };
+        let labeling = Labeling::new(&data, &mut potential, &partial, settings).unwrap();
+        let error = labeling.run(&mut |_| Ok(())).err().unwrap();
+        let status = (way == Way::Says).then_some(11);
+        assert!(
+            matches!(error, Error::Potential { frame: f, status: s, .. } if f == frame && s == status),
+            "{error}"
+        );
+        let said = error.to_string();
+        assert!(said.contains(words) && said.contains(&format!("{kept} of 30 frames are kept")), "{said}");
+        let asked = potential.frames;
+        let labelled = Labeling::new(&data, &mut potential, &partial, settings).unwrap();
+        assert_eq!(labelled.progress().done, kept);
+        assert_eq!(labelled.run(&mut |_| Ok(())).unwrap().len(), 30);
+        assert_eq!(potential.frames - asked, 30 - kept);
+    }
+    // Where failing frames are left out, none is: each of them has an answer alone.
+    let mut potential = Once { data: &data, way: Way::Says, before: 1, frames: 0 };
+    let settings = Settings { batch: 10, skip_failing: true };
+    let labeling = Labeling::new(&data, &mut potential, &room.path().join("other"), settings).unwrap();
+    assert_eq!(labeling.run(&mut |_| Ok(())).unwrap().left_out(), None);
 }
 
 #[test]

@@ -67,6 +67,7 @@ def test_an_exception_comes_out_as_itself(data: Dataset) -> None:
         (lambda e, f: (e, f[0]), "forces of shape"),
         (lambda e, f: (e, f.astype(complex)), "real forces"),
         (lambda e, f: (e.sum(), f), "energies of shape"),
+        (lambda e, f: (np.ma.masked_less(e, 1e9), f), "energies that are masked"),
         (lambda e, f: e, r"\(energies, forces\)"),
         (lambda e, f: None, r"\(energies, forces\)"),
     ],
@@ -407,6 +408,29 @@ def test_a_file_of_labels_goes_on_after_everything(data: Dataset, tmp_path: Path
     assert data.energies is None
     # Nothing of the exceptions is left over.
     potential.evaluate(SPECIES, shaken(1))
+
+
+def test_what_is_raised_once_comes_out_too(data: Dataset, tmp_path: Path) -> None:
+    """Also where the frames of the batch are answered when they are asked for alone: all of it is kept."""
+    calls = 0
+
+    def function(species: object, x: Floats) -> tuple[Floats, Floats]:
+        nonlocal calls
+        calls += 1
+        if calls in (3, 4 + 16):
+            raise OwnError(calls)
+        return springs(species, x)
+
+    potential = Potential.from_function(function, name="late")
+    out = tmp_path / "out.npz"
+    with pytest.raises(OwnError, match="3") as caught:
+        data.label_to(out, potential, batch=16)
+    assert "frame 32" in caught.value.__notes__[0]
+    assert "with 16 frames at once, and with none of them alone" in caught.value.__notes__[0]
+    # Where failing frames are left out, this one is none.
+    report = data.label_to(out, potential, batch=16, skip_failing=True)
+    assert report["kept_before"] == 48
+    assert report["left_out"] == []
 
 
 def test_partial_labels_of_others_are_not_taken(data: Dataset, potential: Potential, tmp_path: Path) -> None:
