@@ -214,6 +214,42 @@ fn modules_that_break_the_contract_are_named() {
 }
 
 #[test]
+fn a_frame_has_the_same_answer_in_every_batch_and_call() {
+    let (_keep, folder) = room();
+    let path = folder.join("mixed.pt");
+    let (x, e, _) = frames(20);
+    // A module that writes into the atomic numbers: they are its own copy.
+    write_forward(
+        &path,
+        "Tensor",
+        &["z = torch.add_(species, 1)", "return torch.sum(positions[:, :, 0] * z.to(positions.dtype), [1])"],
+    );
+    let mut model = open(&path, ",batch=3").unwrap();
+    for _ in 0..2 {
+        let (_, forces) = evaluate(model.as_mut(), &SPECIES, x.view()).unwrap();
+        assert!(forces.outer_iter().all(|f| f.column(0).to_vec() == [-9.0, -2.0, -2.0]));
+    }
+    // One that takes the mean over the frames away: energies that are all wrong, and forces that are all zero.
+    for options in ["", ",dtype=float32", ",batch=7"] {
+        water_file(&path, "x = positions", "return e - torch.mean(e)", "Tensor");
+        fails(&path, options, x.view(), &["mixed.pt", "treat each frame by itself", "batch=1"]);
+        // One that draws anew at every call.
+        water_file(
+            &path,
+            "x = positions",
+            "return e * torch.add(torch.rand([1], dtype=x.dtype), 1.0)",
+            "Tensor",
+        );
+        fails(&path, options, x.view(), &["mixed.pt", "draw no random numbers"]);
+    }
+    // A large energy in single precision is no such difference.
+    water_file(&path, "x = positions", "return e - 97123.4", "Tensor");
+    let mut model = open(&path, ",dtype=float32").unwrap();
+    let (energies, _) = evaluate(model.as_mut(), &SPECIES, x.view()).unwrap();
+    assert!((&energies + 97123.4 - &e).iter().all(|off| off.abs() < 0.05));
+}
+
+#[test]
 fn the_first_frame_that_fails_is_named() {
     let (_keep, folder) = room();
     let path = folder.join("picky.pt");
@@ -235,7 +271,7 @@ fn the_first_frame_that_fails_is_named() {
     close(&found, (&e.slice(s![..17]).to_owned(), &f.slice(s![..17, .., ..]).to_owned()), 1e-10);
     // A module for one frame at a time.
     water_file(&path, &check("positions.size(0) > 1"), "return e", "Tensor");
-    fails(&path, "", good, &["frame 0", "with 17 frames at once", "batch=1"]);
+    fails(&path, "", good, &["picky.pt", "with 17 frames at once", "batch=1"]);
     assert!(evaluate(open(&path, ",batch=1").unwrap().as_mut(), &SPECIES, good).is_ok());
     // Memory that ends is halved down to one frame, and then said.
     let memory = raise.replace("bond too long", "CUDA out of memory. Tried to allocate 9 GiB");

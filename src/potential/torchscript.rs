@@ -42,6 +42,8 @@ pub struct TorchScript {
     fixed: bool,
     /// Atomic numbers and the same on the device.
     species: (Vec<u8>, Tensor),
+    /// Whether a frame of a batch has been held against the same frame alone.
+    compared: bool,
     digest: String,
 }
 
@@ -96,6 +98,7 @@ impl TorchScript {
             batch: options.batch.unwrap_or(FRAMES),
             fixed: options.batch.is_some(),
             species: (Vec::new(), Tensor::new()),
+            compared: false,
             digest: format!("{:x}", hash.finalize()),
         };
         log::info!("{}: {said}, {dtype}, at most {} frames at once", loaded.name(), loaded.batch);
@@ -110,7 +113,9 @@ impl TorchScript {
             .f_reshape([frames as i64, atoms as i64, 3])?
             .f_to_device_(self.device, self.kind, false, false)?
             .f_set_requires_grad(true)?;
-        let given = [&self.species.1, &positions].map(|tensor| IValue::Tensor(tensor.shallow_clone()));
+        // A copy: a module that writes into its argument must not change it for the next call.
+        let species = self.species.1.f_detach_copy()?;
+        let given = [species, positions.shallow_clone()].map(IValue::Tensor);
         // A caller's no_grad must not reach in here.
         let (mut energies, mut forces) = tch::with_grad(|| {
             let output = self.module.forward_is(&given)?;
@@ -140,13 +145,36 @@ impl TorchScript {
             };
             return self.failed(start + frame, format!("{said}; {}", advice(&said)));
         }
-        self.failed(
-            start,
-            format!(
-                "{message}; so with {frames} frames at once, and with none of them alone: write forward for any number \
-                 of frames, or give batch=1"
-            ),
-        )
+        self.broken(format!(
+            "{message}; so with {frames} frames at once, and with none of them alone: write forward for any number of frames, \
+             or give batch=1"
+        ))
+    }
+
+    /// Refuses a module whose answer for a frame depends on the others of the batch: once, for the last frame of the first
+    /// batch.
+    fn compare(&mut self, batch: ArrayView3<f64>, energies: &[f64], forces: &[f64]) -> Result<()> {
+        let (frames, atoms, _) = batch.dim();
+        if self.compared || frames < 2 {
+            return Ok(());
+        }
+        self.compared = true;
+        // A module that has no answer for one frame, or none that is finite, is not judged here.
+        let Ok((energy, force)) = self.call(batch.slice(s![frames - 1.., .., ..])) else { return Ok(()) };
+        let together = [&energies[frames - 1..], &forces[3 * atoms * (frames - 1)..]];
+        let within = if self.kind == Kind::Double { 1e-6 } else { 1e-3 };
+        let differ = together.into_iter().zip([&energy, &force]).any(|(together, alone)| {
+            let largest = alone.iter().fold(1.0, |largest: f64, value| largest.max(value.abs()));
+            together.iter().zip(alone).any(|(a, b)| (a - b).abs() > within * largest)
+        });
+        if differ {
+            return Err(self.broken(format!(
+                "a frame has another energy or other forces among {frames} frames ({:.6} kcal/mol) than alone ({:.6}), or at \
+                 every call: forward must treat each frame by itself, and draw no random numbers; correct it, or give batch=1",
+                energies[frames - 1], energy[0]
+            )));
+        }
+        Ok(())
     }
 
     /// Fewer frames at once after memory ended with so many.
@@ -227,6 +255,7 @@ impl Potential for TorchScript {
                 Err(Failure::Torch(message)) => return Err(self.blame(start, batch, &message)),
                 Err(Failure::Contract(message)) => return Err(self.broken(message)),
             };
+            self.compare(batch, &e, &f)?;
             energies.slice_mut(s![start..end]).iter_mut().zip(e).for_each(|(to, from)| *to = from);
             forces.slice_mut(s![start..end, .., ..]).iter_mut().zip(f).for_each(|(to, from)| *to = from);
             start = end;
