@@ -310,3 +310,37 @@ fn errors_of_lammps_come_back() {
     bench.refused(&run, &format!("{start}:library=x"), &["input=FILE"]);
     bench.refused(&run, &format!("{start}:input"), &["NAME=VALUE"]);
 }
+
+/// Partial results are of the input and of the files that it names, as they were: a force field that was edited meanwhile is
+/// another one.
+#[test]
+fn labels_do_not_go_on_with_an_edited_force_field() {
+    let Some(bench) = Bench::new() else { return };
+    let text = std::fs::read_to_string(root().join("examples/lammps/ethanol.in")).unwrap();
+    let field = std::fs::read_to_string(bench.field()).unwrap();
+    let (input, included, own) = (bench.path("own.in"), bench.path("more.in"), bench.path("ffield"));
+    std::fs::write(&input, format!("include {}\n", included.display())).unwrap();
+    let write = |text: &str, field: &str| {
+        std::fs::write(&included, text).unwrap();
+        std::fs::write(&own, field).unwrap();
+    };
+    write(&text, &field);
+    let potential = bench.spec(&input, &own);
+    // The last frame fails, so that the others are kept.
+    let data = read(&bench.path("run.lammpstrj"));
+    let mut x = data.positions.clone();
+    x[[19, 8, 0]] += 100.0;
+    bench.write(&data, &x, "lost.xyz");
+    let said = |words: &[&str]| {
+        let done = bench.label(&["lost.xyz", "-o", "own.npz"], &potential);
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    };
+    said(&["frame 19", "19 of 20 frames are kept"]);
+    write(&text, &field.replacen("50.0000", "50.0001", 1));
+    said(&["by another potential of the same name"]);
+    write(&text.replace("1.0e-6", "1.0e-7"), &field);
+    said(&["by another potential of the same name"]);
+    write(&text, &field);
+    said(&["frame 19", "19 of 20 frames are kept"]);
+}

@@ -13,8 +13,10 @@
  * that equilibration.
  */
 #define _POSIX_C_SOURCE 200809L
+#include "lammps_files.h"
 #include "lammps_library.h"
 #include <boltzdrift.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,6 +36,7 @@ struct potential {
     double *x;
     int *types;
     double center[3];
+    char identity[64];
     char message[MESSAGE];
 };
 
@@ -264,11 +267,15 @@ int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p
         destroy(p);
         return 2;
     }
+    uint64_t digest = UINT64_C(14695981039346656037);
+    lammps_mix_input(&digest, p->input, p->argc, p->argv, 0);
+    snprintf(p->identity, sizeof p->identity, "LAMMPS %016" PRIx64, digest);
     potential->evaluate = evaluate;
     potential->last_error = last_error;
     potential->destroy = destroy;
     potential->user_data = p;
     potential->name = "LAMMPS";
+    potential->identity = p->identity;
     potential->flags = BZD_IN_ORDER; /* one instance: one call at a time */
     return 0;
 }
