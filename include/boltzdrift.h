@@ -285,8 +285,9 @@ bzd_status_t bzd_fit(const bzd_dataset_t *dataset, const char *settings, bzd_pro
 /* States equilibrated with a potential, by Monte Carlo chains that start from the frames of a trajectory and run
  * until split-R-hat and effective sample sizes say that they have forgotten them. Settings: {"temperature": 500} in
  * kelvin is needed; then "frames" (how many states), "chains", "seed", "effective", "r_hat", "ladder", "hottest",
- * "leapfrog", "time_step" (fs), "warmup", "most_evaluations", "accept_unconverged", "check_bonds", "accept_fit". `report`
- * (JSON) may be NULL.
+ * "leapfrog", "time_step" (fs), "warmup", "most_evaluations", "accept_unconverged", "check_bonds", "accept_fit", and
+ * "checkpoint": a file where what is done is kept until the call succeeds, so that after a failure, a stop or a kill the same call
+ * goes on, with a potential of the same identity. `report` (JSON) may be NULL.
  * Errors: BZD_FAILED where the chains do not converge in most_evaluations or a fitted force field is too rough, unless the
  * settings accept that; BZD_POTENTIAL, naming the frame; BZD_INTERRUPTED. Threads: nobody else may be using the potential. */
 bzd_status_t bzd_equilibrate(const bzd_dataset_t *dataset, bzd_potential_t *potential, const char *settings,

@@ -84,6 +84,7 @@ def equilibrate(
     accept_unconverged: bool | None = None,
     check_bonds: bool | None = None,
     accept_fit: bool | None = None,
+    checkpoint: StrPath | None = None,
     progress: ProgressFunction | bool | None = None,
 ) -> Pool:
     """States equilibrated with a potential, by Monte Carlo chains from the frames of a trajectory.
@@ -106,6 +107,8 @@ def equilibrate(
         accept_unconverged: Take the states all the same; the report says so.
         check_bonds: Reject states with a broken bond.
         accept_fit: Go on with a fit that would be refused.
+        checkpoint: A file where what is done is kept until the states are there: after an exception, Ctrl-C
+            or a kill the same call goes on, with a potential of the same identity.
 
     Raises:
         DataError: No convergence within the limit, or a fit that is refused.
@@ -126,6 +129,7 @@ def equilibrate(
         accept_unconverged=accept_unconverged,
         check_bonds=check_bonds,
         accept_fit=accept_fit,
+        checkpoint=None if checkpoint is None else os.fsdecode(checkpoint),
     )
     handle, listener, report = Handle("dataset", "bzd_dataset_free"), Listener(progress), Text()
     place = ctypes.byref(handle.pointer)

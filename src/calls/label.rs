@@ -9,7 +9,6 @@ use super::progress::{tell, Ear};
 use super::{json, settings};
 use crate::dataset::{Dataset, Source};
 use crate::label::{self, output, Labeling, Settings};
-use crate::potential::foreign::NAMELESS;
 use crate::{Error, Result};
 
 /// Frames that are labelled between two looks at the progress.
@@ -65,13 +64,8 @@ pub(crate) fn to_file(
     ear: Ear,
 ) -> Result<String> {
     let given: Given = settings(settings_of)?;
+    potential.check_named()?;
     let potential = potential.potential.as_mut();
-    if potential.identity() == NAMELESS {
-        return Err(Error::usage(
-            "the potential has no name and no identity: give one, by which a later call knows that the labels kept are its \
-             own",
-        ));
-    }
     let (path, partial) = (Path::new(path), output::partial(Path::new(path)));
     output::check(data, path)?;
     let batch = given.batch.unwrap_or(Settings::default().batch);

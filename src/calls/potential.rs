@@ -7,6 +7,7 @@ use ndarray::ArrayViewMut1;
 use super::arrays::{room, same_length, species, view};
 use super::json;
 use crate::label::Kept;
+use crate::potential::foreign::NAMELESS;
 use crate::potential::{Checked, Potential, Spec};
 use crate::{Error, Result};
 
@@ -19,6 +20,16 @@ pub struct Handle {
 impl Handle {
     pub(crate) fn new(potential: impl Potential + 'static) -> Self {
         Handle::of(Box::new(potential))
+    }
+
+    /// Refuses a potential that a later call could not know to be the same.
+    pub(crate) fn check_named(&self) -> Result<()> {
+        if self.potential.identity() != NAMELESS {
+            return Ok(());
+        }
+        Err(Error::usage(
+            "the potential has no name and no identity: give one, by which a later call knows that what is kept is its own",
+        ))
     }
 
     fn of(potential: Box<dyn Potential>) -> Self {

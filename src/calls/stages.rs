@@ -1,17 +1,29 @@
 //! The stages from frames to a sampler: fit, equilibrate, train.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use super::potential::Handle;
 use super::progress::{Ear, Now};
 use super::{json, settings};
 use crate::dataset::Dataset;
-use crate::equilibrate::{trust, Continue, Equilibration, Settings};
+use crate::equilibrate::{trust, Checkpoint, Continue, Equilibration, Settings};
 use crate::sampler::Sampler;
 use crate::{Error, Result};
 
+/// Iterations between the checkpoints of an equilibration.
+const CHECKPOINT_EVERY: u64 = 100;
+
+/// How to equilibrate, whether with a fit that would be refused, and where what is done is kept.
+struct Equilibrating {
+    settings: Settings,
+    accept_fit: bool,
+    kept: Option<PathBuf>,
+}
+
 /// Settings of an equilibration from a JSON object: `temperature` is needed, everything else has its default.
-fn equilibration(given: Value) -> Result<(Settings, bool)> {
+fn equilibration(given: Value) -> Result<Equilibrating> {
     let Value::Object(mut given) = given else {
         return Err(Error::usage("settings: give a JSON object with \"temperature\" in kelvin"));
     };
@@ -20,6 +32,13 @@ fn equilibration(given: Value) -> Result<(Settings, bool)> {
         Some(Value::Bool(accepted)) => accepted,
         Some(other) => {
             return Err(Error::usage(format!("settings: accept_fit is {other}; give true or false")))
+        }
+    };
+    let kept = match given.remove("checkpoint") {
+        None => None,
+        Some(Value::String(path)) if !path.is_empty() => Some(PathBuf::from(path)),
+        Some(other) => {
+            return Err(Error::usage(format!("settings: checkpoint is {other}; give the name of a file")))
         }
     };
     let kelvin = given.get("temperature").and_then(Value::as_f64).filter(|kelvin| *kelvin > 0.0);
@@ -39,7 +58,25 @@ fn equilibration(given: Value) -> Result<(Settings, bool)> {
     let settings: Settings =
         serde_json::from_value(all).map_err(|error| Error::usage(format!("settings: {error}")))?;
     settings.check()?;
-    Ok((settings, accept_fit))
+    Ok(Equilibrating { settings, accept_fit, kept })
+}
+
+/// From the beginning, or from where the checkpoint of an earlier call stands. Its limit and whether unconverged states are
+/// taken may be others.
+fn begun(data: &Dataset, settings: Settings, kept: Option<&Path>) -> Result<Equilibration> {
+    let Some(path) = kept.filter(|path| path.exists()) else { return Equilibration::new(data, settings) };
+    let checkpoint = Checkpoint::load(path)?;
+    let same =
+        |given: &Settings| Settings { accept_unconverged: false, most_evaluations: 0, ..given.clone() };
+    if same(checkpoint.settings()) != same(&settings) {
+        return Err(Error::usage(format!(
+            "{}: this checkpoint is of an equilibration with other settings; give those, or remove it to begin anew",
+            path.display()
+        )));
+    }
+    let mut run = Equilibration::resume(data, &checkpoint)?;
+    run.extend(settings.most_evaluations, settings.accept_unconverged)?;
+    Ok(run)
 }
 
 /// States equilibrated with a potential, started from the frames of a trajectory, and the report as JSON.
@@ -49,13 +86,18 @@ pub(crate) fn equilibrate(
     settings_of: Option<&str>,
     ear: Ear,
 ) -> Result<(Dataset, String)> {
+    let Equilibrating { settings, accept_fit, kept } = equilibration(settings(settings_of)?)?;
+    if kept.is_some() {
+        potential.check_named()?;
+    }
     let potential = potential.potential.as_mut();
-    let (settings, accept_fit) = equilibration(settings(settings_of)?)?;
     let kelvin = settings.temperature;
     if let Some(fit) = potential.fit_report().filter(|_| !accept_fit) {
         trust::check_fit(fit, kelvin)?;
     }
-    let pool = Equilibration::new(data, settings)?.run(potential, None, &mut |now| {
+    let kept = kept.as_deref();
+    let checkpoint = kept.map(|path| (path, CHECKPOINT_EVERY));
+    let pool = begun(data, settings, kept)?.run(potential, checkpoint, &mut |now| {
         let value = now.worst.as_ref().map_or(f64::NAN, |(_, r_hat)| *r_hat);
         match ear(Now { stage: c"equilibrating", done: now.evaluations, total: now.most_evaluations, value })
         {
@@ -67,8 +109,12 @@ pub(crate) fn equilibrate(
         trust::check_pool(pool.energies.view(), data.atoms(), &pool.report.decisions, kelvin)?;
     }
     pool.report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
-    let report = json(&pool.report)?;
-    Ok((pool.dataset()?, report))
+    let made = (pool.dataset()?, json(&pool.report)?);
+    if let Some(path) = kept.filter(|path| path.exists()) {
+        std::fs::remove_file(path)
+            .map_err(|error| Error::io(path, "cannot remove the finished checkpoint", error))?;
+    }
+    Ok(made)
 }
 
 /// What this build cannot do.

@@ -69,7 +69,8 @@ impl Equilibration {
     }
 
     /// Runs until every quantity has converged, and gives the states. `progress` is asked after every iteration.
-    /// Where a path is given, a checkpoint is written every so many iterations, at a stop and at the limit.
+    /// Where a path is given, a checkpoint is written every so many iterations, at a stop, at the limit and where the
+    /// potential fails.
     ///
     /// # Errors
     /// [`Error::Interrupted`] after `progress` said stop; [`Error::Numeric`] where no frame can be started from,
@@ -94,8 +95,15 @@ impl Equilibration {
                     Some(what) => return Err(self.unconverged(&what, checkpoint.map(|(path, _)| path))),
                 }
             }
-            let start = Instant::now();
-            self.one_iteration(potential)?;
+            let (start, number) = (Instant::now(), self.counters.iteration);
+            if let Err(error) = self.one_iteration(potential) {
+                // An iteration that the potential cut off has moved nothing yet.
+                let unmoved = self.counters.iteration == number;
+                return Err(match checkpoint.filter(|_| unmoved && number > 0) {
+                    Some((path, _)) => self.kept(error, path),
+                    None => error,
+                });
+            }
             self.seconds += start.elapsed().as_secs_f64();
             let stop = progress(self.progress()) == Continue::Stop && !self.counters.converged;
             if let Some((path, every)) = checkpoint {
@@ -105,7 +113,7 @@ impl Equilibration {
             }
             if stop {
                 let saved = match checkpoint {
-                    Some((path, _)) => format!("continue with --resume {}", path.display()),
+                    Some((path, _)) => format!("kept in {}, to go on with (--resume)", path.display()),
                     None => "nothing was saved".into(),
                 };
                 return Err(Error::Interrupted(format!(
@@ -115,6 +123,20 @@ impl Equilibration {
             }
         }
         self.pool(potential)
+    }
+
+    /// Keeps what was done before the potential failed; its error says where.
+    fn kept(&self, error: Error, path: &Path) -> Error {
+        let Error::Potential { name, frame, status, message } = error else { return error };
+        let kept = match self.checkpoint().save(path) {
+            Ok(()) => format!(
+                "the {} iterations before are kept in {}, to go on with (--resume)",
+                self.counters.iteration,
+                path.display()
+            ),
+            Err(error) => format!("nothing is kept: {error}"),
+        };
+        Error::Potential { name, frame, status, message: format!("{message}; {kept}") }
     }
 
     fn progress(&self) -> Progress {

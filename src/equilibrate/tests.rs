@@ -221,6 +221,18 @@ fn threads_and_interruptions_change_no_bit() {
     let pool = equilibration.run(&mut Model::new(chain), None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));
     assert_eq!(pool.report.quantities, one.report.quantities);
+    // A potential that fails loses the iteration that it cut off, and no more.
+    let mut equilibration = Equilibration::new(&data, settings.clone()).unwrap();
+    for call in [123, 456] {
+        let mut fails = FailsAt(Model::new(chain), call);
+        let error = equilibration.run(&mut fails, Some((&kept, 10_000)), &mut |_| Continue::Yes).unwrap_err();
+        let said = error.to_string();
+        assert!(matches!(error, Error::Potential { frame: 1, status: Some(3), .. }), "{said}");
+        assert!(said.contains("it broke") && said.contains("run.checkpoint, to go on with"), "{said}");
+        equilibration = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
+    }
+    let pool = equilibration.run(&mut Model::new(chain), None, &mut |_| Continue::Yes).unwrap();
+    assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));
 
     let checkpoint = Checkpoint::load(&kept).unwrap();
     assert!(Equilibration::resume(&chain_frames(99), &checkpoint).is_err());

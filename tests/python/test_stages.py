@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from boltzdrift import Dataset, Potential, ProgressBar
 from boltzdrift.units import BOLTZMANN
-from conftest import KELVIN, SPECIES, needs_training, springs
+from conftest import KELVIN, SPECIES, Floats, needs_training, springs
 
 SMALL = {"steps": 400, "width": 48, "depth": 2, "noise": 8, "batch": 128, "device": "cpu"}
 
@@ -25,6 +25,38 @@ def test_states_of_a_python_potential_are_boltzmanns(data: Dataset, potential: P
     assert energies.mean() / (BOLTZMANN * KELVIN) == pytest.approx(1.5, abs=0.12)
     assert pool.report["converged"] is True
     np.testing.assert_allclose(energies, springs(SPECIES, pool.states.positions)[0], rtol=1e-9)
+
+
+def test_an_equilibration_goes_on_after_an_exception(
+    data: Dataset, potential: Potential, tmp_path: Path
+) -> None:
+    """Only the iteration that was cut off is computed again; the states are those of an undisturbed run."""
+    calls = 0
+
+    def function(species: object, x: Floats) -> tuple[Floats, Floats]:
+        nonlocal calls
+        calls += 1
+        if calls in (700, 1500):
+            raise ZeroDivisionError
+        return springs(species, x)
+
+    same = {"temperature": KELVIN, "frames": 300, "effective": 300.0, "chains": 16}
+    whole = boltzdrift.equilibrate(data, potential, **same)
+    kept = tmp_path / "run.checkpoint"
+    fails = Potential.from_function(function, name="fails")
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError) as caught:
+            boltzdrift.equilibrate(data, fails, checkpoint=kept, **same)
+        assert "iterations before are kept in" in caught.value.__notes__[0]
+    with pytest.raises(boltzdrift.InvalidError, match="other settings"):
+        boltzdrift.equilibrate(data, fails, checkpoint=kept, **(same | {"chains": 20}))
+    with pytest.raises(boltzdrift.BoltzdriftError, match="another potential"):
+        boltzdrift.equilibrate(data, potential, checkpoint=kept, **same)
+    pool = boltzdrift.equilibrate(data, fails, checkpoint=kept, **same)
+    np.testing.assert_array_equal(pool.states.positions, whole.states.positions)
+    assert not kept.exists()
+    with pytest.raises(TypeError):
+        boltzdrift.equilibrate(data, potential, checkpoint=7, **same)  # type: ignore[arg-type]
 
 
 def test_settings_are_checked(data: Dataset, potential: Potential) -> None:

@@ -8,7 +8,7 @@ use crate::molecule::vector::{cross, dot, norm, sub};
 use crate::potential::{Potential, Region};
 use crate::sampler::noise::{Purpose, Stream};
 use crate::units::BOLTZMANN;
-use crate::Result;
+use crate::{Error, Result};
 
 pub(super) type Energy = fn(&[[f64; 3]]) -> f64;
 
@@ -172,4 +172,36 @@ pub(super) fn cloud(x: &[[f64; 3]]) -> f64 {
         .flat_map(|i| (0..i).map(move |j| (i, j)))
         .map(|(i, j)| 5.0 * distance(x[i], x[j]).powi(2))
         .sum()
+}
+
+/// A model that fails, once, at its call of that number.
+pub(super) struct FailsAt(pub Model, pub usize);
+
+impl Potential for FailsAt {
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        positions: ArrayView3<f64>,
+        energies: ArrayViewMut1<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        self.1 = self.1.wrapping_sub(1);
+        if self.1 == 0 {
+            return Err(Error::Potential {
+                name: self.name(),
+                frame: 1,
+                status: Some(3),
+                message: "it broke".into(),
+            });
+        }
+        self.0.energies_forces(species, positions, energies, forces)
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
 }
