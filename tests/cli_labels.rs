@@ -204,6 +204,10 @@ fn failing_frames_and_names_that_do_not_go_together() {
         &["m.safetensors.labels", "another file"],
     );
     wrong("--potential magic:x", &["magic", "gdml:FILE"]);
+    for option in ["--checkpoint", "--report"] {
+        let file = "m.safetensors.labels";
+        wrong(&format!("--potential gdml:field.npz {option} {file}"), &[file, "where the labels are kept"]);
+    }
     bad(
         &folder,
         "train data.npz -o n.safetensors --feature-cache here",

@@ -110,6 +110,12 @@ impl Train {
             check_writable(report)?;
         }
         distinct(&self.output, &kept, "the checkpoint")?;
+        if let Some(path) = beside_output {
+            distinct(&kept, path, "where the labels are kept")?;
+            self.report
+                .as_deref()
+                .map_or(Ok(()), |report| distinct(report, path, "where the labels are kept"))?;
+        }
         if let Some(resumed) = &self.resume {
             distinct(&self.output, resumed, "the checkpoint")?;
         }
