@@ -61,6 +61,17 @@ fn two_commands_from_a_trajectory_to_seeds() {
     assert!(json["floor_tvd"].as_f64().unwrap() < 0.1);
     let table = good(&folder, "evaluate seeds.xyz --reference water.xyz");
     assert!(table.contains("TVD") || table.contains("tvd"), "{table}");
+    // A unit style is for the file that declares none: a dump of the library's own names its units, which hold.
+    good(&folder, "sample water.safetensors -n 2000 -o seeds.lammpstrj");
+    let of =
+        |more: &str| good(&folder, &format!("evaluate seeds.lammpstrj --reference water.xyz --json {more}"));
+    assert_eq!(of("--units metal"), of(""));
+    bad(
+        &folder,
+        "inspect seeds.lammpstrj --units metal",
+        2,
+        &["declares units real", "leave the option out"],
+    );
     let look = good(&folder, "inspect water.xyz --json");
     let look: serde_json::Value = serde_json::from_str(&look).unwrap();
     assert!(look.to_string().contains("symmetry"));

@@ -38,6 +38,7 @@ impl Reading {
             length_unit: self.length_unit,
             energy_unit: self.energy_unit,
             force_unit: self.force_unit,
+            units_where_undeclared: false,
             types: self.types,
             selection: self.select,
             frames: self.frames.as_deref().map(str::parse::<FrameSlice>).transpose()?.unwrap_or_default(),

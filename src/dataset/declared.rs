@@ -33,6 +33,21 @@ pub(super) enum Declared {
     Angstrom,
 }
 
+impl Declared {
+    /// Whether the file says all that there is to say, so that options meant for others need not be asked.
+    fn is_enough(&self, options: &ReadOptions) -> bool {
+        match self {
+            Declared::Lammps(style) => style.is_some(),
+            // Angstrom by the format: a unit style has nothing to add where there are no energies and forces.
+            Declared::Xyz { labeled, energy, force, .. } => {
+                energy.is_some() || force.is_some() || (!labeled && options.units.is_some())
+            }
+            Declared::Npz { length, energy, labeled } => length.is_some() && (energy.is_some() || !labeled),
+            Declared::Angstrom => true,
+        }
+    }
+}
+
 /// How many of the library's units one of the file's is; absent where there is nothing to convert.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Units {
@@ -72,6 +87,9 @@ pub(super) fn settle(declared: &Declared, options: &ReadOptions, path: &str) -> 
         return Err(Error::usage(
             "--units names every unit; leave out --length-unit, --energy-unit and --force-unit",
         ));
+    }
+    if options.units_where_undeclared && declared.is_enough(options) {
+        return settle(declared, &ReadOptions::default(), path);
     }
     let contradiction = |what: &str| {
         Error::usage(format!(

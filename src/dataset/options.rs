@@ -19,6 +19,9 @@ pub struct ReadOptions {
     pub energy_unit: Option<String>,
     /// The unit of force, where it is not energy per length.
     pub force_unit: Option<String>,
+    /// For one of several files that are read with the same options: the units above are for files that declare none, and are
+    /// not held against a file that declares others.
+    pub units_where_undeclared: bool,
     /// Symbols of the elements of the numeric types 1, 2, 3 ... of a LAMMPS file (`--types C,H,O`).
     pub types: Vec<String>,
     /// A chemfiles selection that picks one molecule, for example `index < 9`.

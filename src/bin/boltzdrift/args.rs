@@ -45,12 +45,25 @@ impl Reading {
     /// # Errors
     /// As [`dataset::read`].
     pub fn read(&self, path: &Path, need_forces: bool, quiet: bool) -> Result<Dataset> {
+        self.read_as(path, need_forces, quiet, false)
+    }
+
+    /// The same for one of several files: the units are for those that declare none.
+    ///
+    /// # Errors
+    /// As [`dataset::read`].
+    pub fn read_one_of(&self, path: &Path, need_forces: bool, quiet: bool) -> Result<Dataset> {
+        self.read_as(path, need_forces, quiet, true)
+    }
+
+    fn read_as(&self, path: &Path, need_forces: bool, quiet: bool, one_of: bool) -> Result<Dataset> {
         let options = ReadOptions {
             format: self.input_format.clone(),
             units: self.units.as_deref().map(UnitSystem::lammps).transpose()?,
             length_unit: self.length_unit.clone(),
             energy_unit: self.energy_unit.clone(),
             force_unit: self.force_unit.clone(),
+            units_where_undeclared: one_of,
             types: self.types.clone(),
             selection: self.select.clone(),
             frames: self.frames.as_deref().map(str::parse::<FrameSlice>).transpose()?.unwrap_or_default(),

@@ -63,10 +63,10 @@ impl Evaluate {
             }
             check_writable(page)?;
         }
-        let mut samples = self.reading.read(&self.samples, false, quiet)?;
-        let mut reference = self.reading.read(&self.reference, false, quiet)?;
+        let mut samples = self.reading.read_one_of(&self.samples, false, quiet)?;
+        let mut reference = self.reading.read_one_of(&self.reference, false, quiet)?;
         let mut refined = match &self.refined {
-            Some(file) => Some(self.reading.read(file, false, quiet)?),
+            Some(file) => Some(self.reading.read_one_of(file, false, quiet)?),
             None => None,
         };
         for data in [Some(&samples), Some(&reference), refined.as_ref()].into_iter().flatten() {

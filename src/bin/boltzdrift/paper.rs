@@ -78,8 +78,8 @@ impl Paper {
         std::fs::create_dir_all(&self.output)
             .map_err(|error| Error::io(&self.output, "cannot make this folder", error))?;
         let forces = chosen.iter().any(needs_forces);
-        let data = self.reading.read(&self.trajectory, forces, quiet)?;
-        let reference = self.reading.read(&self.reference, false, quiet)?;
+        let data = self.reading.read_one_of(&self.trajectory, forces, quiet)?;
+        let reference = self.reading.read_one_of(&self.reference, false, quiet)?;
         let frames = Frames::of(&data, &reference)?;
         frames.keep(&self.output)?;
         if !quiet && !self.json && !self.markdown {
