@@ -12,12 +12,27 @@ use crate::{Error, Result};
 
 /// Largest array read, in numbers (1 GiB as f64).
 const MOST_NUMBERS: u64 = 1 << 27;
+/// What any array may take in memory, in bytes, however well it is packed.
+const ALWAYS: u64 = 1 << 26;
+/// Beyond that, so many times the bytes that it has in the file: positions and forces pack less than 2 to 1.
+const MOST_PACKED: u64 = 64;
 /// Longest string read, in bytes.
 const LONGEST_TEXT: u64 = 1 << 24;
+
+/// Whether an array that is `packed` bytes in a file may take so many in memory. A few kilobytes of zeros, well packed, could
+/// otherwise ask for all there are.
+pub(crate) fn in_proportion(bytes: u64, packed: u64) -> bool {
+    bytes <= ALWAYS.max(packed.saturating_mul(MOST_PACKED))
+}
+
+/// What to say of an array that is not.
+pub(crate) const OUT_OF_PROPORTION: &str =
+    "is packed more than 64 to 1, as no positions or forces are; if it is meant so, save the file with numpy.savez, unpacked";
 
 /// An open `.npz` file.
 pub(crate) struct Npz {
     path: PathBuf,
+    size: u64,
     archive: npyz::npz::NpzArchive<BufReader<File>>,
 }
 
@@ -25,11 +40,12 @@ impl Npz {
     /// Opens the file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|source| Error::io(path, "cannot open", source))?;
+        let size = file.metadata().map_err(|source| Error::io(path, "cannot open", source))?.len();
         let archive = npyz::npz::NpzArchive::new(BufReader::new(file)).map_err(|error| {
             let why = one_line(&error.to_string());
             Error::data(Place::file(path), format!("not a NumPy .npz file ({why})"))
         })?;
-        Ok(Npz { path: path.to_owned(), archive })
+        Ok(Npz { path: path.to_owned(), size, archive })
     }
 
     /// An error about this file.
@@ -42,14 +58,21 @@ impl Npz {
         self.archive.array_names().any(|one| one == name)
     }
 
-    /// Reads an array's bytes once to their end, where the archive compares the checksum.
-    fn check(&mut self, name: &str) -> Result<()> {
+    /// Reads an array's bytes once to their end, where the archive compares the checksum; how many they are in the file.
+    fn check(&mut self, name: &str) -> Result<u64> {
         let wrong = |what: String| Error::data(Place::file(&self.path), format!("array '{name}' {what}"));
         let entry = self.archive.zip_archive().by_name(&format!("{name}.npy"));
         let Ok(entry) = entry else { return Err(wrong("is missing".into())) };
+        let packed = entry.compressed_size();
+        if packed > self.size {
+            return Err(wrong("claims more bytes than the file has; the file is damaged".into()));
+        }
+        if !in_proportion(entry.size(), packed) {
+            return Err(wrong(OUT_OF_PROPORTION.into()));
+        }
         // A size that is a lie ends here too: what is larger is refused below by its shape.
         std::io::copy(&mut entry.take(MOST_NUMBERS * 8 + LONGEST_TEXT), &mut std::io::sink())
-            .map(|_| ())
+            .map(|_| packed)
             .map_err(|error| {
                 wrong(format!("is damaged ({}); copy the file again", one_line(&error.to_string())))
             })
@@ -57,7 +80,7 @@ impl Npz {
 
     /// An array of numbers of any integer or real type, in its shape; an error where it is missing.
     pub(crate) fn numbers(&mut self, name: &str) -> Result<ArrayD<f64>> {
-        self.check(name)?;
+        let packed = self.check(name)?;
         let path = self.path.clone();
         let wrong = |what: String| Error::data(Place::file(&path), format!("array '{name}' {what}"));
         let unreadable =
@@ -69,6 +92,9 @@ impl Npz {
             count = count.checked_mul(length).filter(|&count| count <= MOST_NUMBERS).ok_or_else(|| {
                 wrong(format!("of shape {:?} is larger than {MOST_NUMBERS} numbers", npy.shape()))
             })?;
+        }
+        if !in_proportion(8 * count, packed) {
+            return Err(wrong(OUT_OF_PROPORTION.into()));
         }
         let shape: Vec<usize> =
             npy.shape().iter().map(|&length| usize::try_from(length).unwrap_or(usize::MAX)).collect();

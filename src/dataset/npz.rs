@@ -17,6 +17,7 @@ use super::lammps::shown;
 use super::whole::Vector;
 use super::ReadOptions;
 use crate::error::Place;
+use crate::npz::{in_proportion, OUT_OF_PROPORTION};
 use crate::{Error, Result};
 
 /// Deflate packs at most about 1032 to 1.
@@ -111,6 +112,9 @@ impl Archive {
         let (size, packed) = (member.size(), member.compressed_size());
         if packed > self.size || size > packed.saturating_mul(HIGHEST_RATIO) + 1024 {
             return Err(bad("claims more bytes than the file can hold; the file is damaged".into()));
+        }
+        if !in_proportion(size, packed) {
+            return Err(bad(OUT_OF_PROPORTION.into()));
         }
         let cut = |e: std::io::Error| bad(format!("cannot be read: {e}; the file is damaged or cut short"));
         let mut start = [0u8; 12];

@@ -168,6 +168,33 @@ fn a_number_that_is_not_finite_names_its_frame() {
     assert!(evaluate(&mut coinciding.unwrap(), &[1, 1], zero.view()).is_err());
 }
 
+/// A file of kilobytes may not ask for gigabytes: 9 MB of zeros in single bytes are 72 MB of numbers.
+#[test]
+fn arrays_packed_out_of_proportion_are_refused() {
+    use npyz::zip::{write::FileOptions, CompressionMethod, ZipWriter};
+    use std::io::Write;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bomb.npz");
+    let write = |kind, count: usize| {
+        let mut zip = ZipWriter::new(std::fs::File::create(&path).unwrap());
+        zip.start_file("zeros.npy", FileOptions::default().compression_method(kind)).unwrap();
+        let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({count},), }}\n");
+        zip.write_all(b"\x93NUMPY\x01\x00").unwrap();
+        zip.write_all(&(header.len() as u16).to_le_bytes()).unwrap();
+        zip.write_all(header.as_bytes()).unwrap();
+        zip.write_all(&vec![0; count]).unwrap();
+        zip.finish().unwrap();
+        crate::npz::Npz::open(&path).unwrap().numbers("zeros")
+    };
+    let refusal = write(CompressionMethod::Deflated, 9_000_000).unwrap_err().to_string();
+    assert!(refusal.contains("array 'zeros' is packed more than 64 to 1"), "{refusal}");
+    let refusal = write(CompressionMethod::Deflated, 100_000_000).unwrap_err().to_string();
+    assert!(refusal.contains("array 'zeros' is packed more than 64 to 1"), "{refusal}");
+    // As many without packing, and fewer with it, are taken.
+    assert_eq!(write(CompressionMethod::Stored, 9_000_000).unwrap().len(), 9_000_000);
+    assert_eq!(write(CompressionMethod::Deflated, 8_000_000).unwrap().len(), 8_000_000);
+}
+
 #[test]
 fn published_ethanol_model_on_real_frames() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
