@@ -15,7 +15,8 @@
  * Threads: a sampler or a dataset that nothing changes may be used from many threads at once. A potential is used
  * by one call at a time. The library never prints, installs no signal handler and changes no thread count; it
  * computes on threads of its own (as many as there are cores, or RAYON_NUM_THREADS). These do not survive fork(): a child
- * computes the same numbers on its calling thread alone. Fitting, training and TorchScript potentials are not for a child.
+ * computes the same numbers on its calling thread alone. Fitting, training and TorchScript potentials are
+ * BZD_UNSUPPORTED in a child.
  *
  * Settings are JSON objects in a string; NULL means all defaults. An unknown name or a wrong value is BZD_INVALID,
  * and the message says which.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 from typing import Any, Protocol
 
 from . import _interrupt, _library
-from .errors import BY_STATUS, BoltzdriftError, InternalError, PotentialError
+from .errors import BY_STATUS, BoltzdriftError, ForkError, InternalError, PotentialError
 
-_POTENTIAL = 5
+_UNSUPPORTED, _POTENTIAL = 3, 5
+_FORKED = "this process was forked: "
 
 
 class Keeper(Protocol):
@@ -25,6 +27,8 @@ class Keeper(Protocol):
 
 def _error(status: int) -> BoltzdriftError:
     message = bytes(_library.LIBRARY.bzd_last_error() or b"").decode(errors="replace")
+    if status == _UNSUPPORTED and message.startswith(_FORKED):
+        return ForkError(message)
     if status == _POTENTIAL:
         return PotentialError(message, int(_library.LIBRARY.bzd_last_potential_status()))
     return BY_STATUS.get(status, InternalError)(message)
@@ -36,7 +40,6 @@ def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
     The exception of one of the `keepers` that ended the call comes out as itself, with the library's message
     as a note; any other failure as the exception of its status.
     """
-    _library.check_process()
     for keeper in keepers:
         keeper.take()
     with _interrupt.deferred():
@@ -59,6 +62,7 @@ class Text:
 
     def __init__(self) -> None:
         self._pointer = ctypes.c_void_p()
+        self._process = os.getpid()
 
     @property
     def place(self) -> Any:
@@ -75,5 +79,5 @@ class Text:
         return found
 
     def __del__(self) -> None:
-        if self._pointer and not _library.forked():
+        if self._pointer and self._process == os.getpid():
             _library.LIBRARY.bzd_string_free(self._pointer)

@@ -1,16 +1,23 @@
-"""What owns an object of the library: freed once, never while it is used, never in a fork."""
+"""What owns an object of the library: freed once, never while it is used, and by the process that made it.
+
+A forked process has the objects of its parent, and may use them: they are its own copies. It has only the
+thread that forked, so what other threads had borrowed is given back.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from . import _library
-from .errors import BusyError, ClosedError
+from .errors import BusyError, ClosedError, ForkError
+
+_alive: weakref.WeakSet[Handle] = weakref.WeakSet()
 
 
 class Handle:
@@ -25,6 +32,16 @@ class Handle:
         self._readers: list[int] = []
         self._writer: int | None = None
         self._closed = False
+        self._torn = False
+        _alive.add(self)
+
+    def inherit(self) -> None:
+        """In a forked process: other threads are gone, with what they had borrowed."""
+        me = threading.get_ident()
+        self._changed = threading.Condition()
+        self._readers = [reader for reader in self._readers if reader == me]
+        if self._writer not in (None, me):
+            self._writer, self._torn = None, True
 
     @property
     def closed(self) -> bool:
@@ -42,12 +59,16 @@ class Handle:
         """The pointer, for one call. Waits for other threads; a callback may not use what its own caller
         changes.
         """
-        _library.check_process()
         me = threading.get_ident()
         with self._changed:
             self._wait_for_turn(me, exclusive)
             if self._closed or not self.pointer:
                 raise ClosedError(f"this {self.what} was closed")
+            if self._torn:
+                raise ForkError(
+                    f"this process was forked: another thread was changing this {self.what} then; use one "
+                    "of this process's own"
+                )
             if exclusive:
                 self._writer = me
             else:
@@ -76,9 +97,18 @@ class Handle:
             self._free(pointer)
 
     def __del__(self) -> None:
-        # A call that uses the object refers to it, so nobody does here. A fork leaves the memory alone.
+        # A call that uses the object refers to it, so nobody does here. A fork leaves its parent's objects
+        # alone: a plug-in may end something outside the process with them.
         if getattr(self, "pointer", None) and self._process == os.getpid():
             self._free(self.pointer)
+
+
+def _inherit() -> None:
+    for handle in list(_alive):
+        handle.inherit()
+
+
+os.register_at_fork(after_in_child=_inherit)
 
 
 class Owner:

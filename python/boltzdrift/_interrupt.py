@@ -8,6 +8,7 @@ over.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ _depth = 0
 _noted: FrameType | None = None
 _is_noted = False
 _before: object = None
+_thread = 0
 
 
 def _note(_number: int, frame: FrameType | None) -> None:
@@ -37,10 +39,21 @@ def deliver() -> None:
         _before(signal.SIGINT, frame)
 
 
+def _inherit() -> None:
+    """In a process forked by another thread: the call that noted Ctrl-C is not on here."""
+    global _depth, _is_noted
+    if _depth > 0 and threading.get_ident() != _thread:
+        _depth, _is_noted = 0, False
+        signal.signal(signal.SIGINT, _before)  # type: ignore[arg-type]
+
+
+os.register_at_fork(after_in_child=_inherit)
+
+
 @contextmanager
 def deferred() -> Iterator[None]:
     """Notes Ctrl-C while the block runs, and delivers it at its end if nobody did. Calls may be nested."""
-    global _depth, _before
+    global _depth, _before, _thread
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -50,7 +63,7 @@ def deferred() -> Iterator[None]:
         if not callable(handler):
             yield
             return
-        _before = handler
+        _before, _thread = handler, threading.get_ident()
         signal.signal(signal.SIGINT, _note)
     _depth += 1
     try:

@@ -22,8 +22,6 @@ from ctypes import (
 )
 from pathlib import Path
 
-from .errors import ForkError
-
 ABI_VERSION = 1
 """BZD_ABI_VERSION of the header that the prototypes below were taken from."""
 
@@ -276,7 +274,6 @@ def _open() -> tuple[ctypes.CDLL, Path]:
 
 
 LIBRARY, PATH = _open()
-_OWNER = os.getpid()
 
 
 def version() -> str:
@@ -287,21 +284,3 @@ def version() -> str:
 def can_train() -> bool:
     """Whether the library that was loaded can fit and train; the sampler-only one cannot."""
     return bool(LIBRARY.bzd_can_train())
-
-
-def forked() -> bool:
-    """Whether this process is a fork of the one that loaded the library."""
-    return os.getpid() != _OWNER
-
-
-def check_process() -> None:
-    """Refuses calls in a forked process, where the library's threads are gone and a call would wait for
-    ever.
-    """
-    if forked():
-        raise ForkError(
-            "boltzdrift was imported before this process was forked, and its threads do not live on in a "
-            "fork: start "
-            'processes with multiprocessing.get_context("spawn"), or import boltzdrift in the new process '
-            "only"
-        )

@@ -50,8 +50,10 @@ class BusyError(BoltzdriftError, RuntimeError):
     """The object is used by a call that is not over."""
 
 
-class ForkError(BoltzdriftError, RuntimeError):
-    """The process was forked after boltzdrift was imported."""
+class ForkError(UnsupportedError, RuntimeError):
+    """Not in a forked process: training, fitting, TorchScript, or an object that another thread was just
+    changing when the process was forked.
+    """
 
 
 BY_STATUS: dict[int, type[BoltzdriftError]] = {

@@ -19,7 +19,8 @@ const STAGE: &std::ffi::CStr = c"labeling";
 /// potential keeps what is done for the next call.
 pub(crate) fn in_memory(data: &mut Dataset, potential: &mut Handle, ear: Ear) -> Result<()> {
     let total = data.len() as u64;
-    let Handle { potential, kept } = potential;
+    potential.check()?;
+    let Handle { potential, kept, .. } = potential;
     let progress = &mut |done: usize| tell(ear, STAGE, done as u64, total);
     let (energies, forces) = label::in_memory(data, potential.as_mut(), kept, BATCH, progress)?;
     let velocities = data.velocities.take();
@@ -65,7 +66,7 @@ pub(crate) fn to_file(
 ) -> Result<String> {
     let given: Given = settings(settings_of)?;
     potential.check_named()?;
-    let potential = potential.potential.as_mut();
+    let potential = potential.usable()?;
     let (path, partial) = (Path::new(path), output::partial(Path::new(path)));
     output::check(data, path)?;
     let batch = given.batch.unwrap_or(Settings::default().batch);

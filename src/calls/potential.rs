@@ -5,21 +5,25 @@ use std::path::Path;
 use ndarray::ArrayViewMut1;
 
 use super::arrays::{room, same_length, species, view};
-use super::json;
+use super::{json, process};
 use crate::label::Kept;
 use crate::potential::foreign::NAMELESS;
 use crate::potential::{Checked, Potential, Spec};
 use crate::{Error, Result};
 
+const TORCHSCRIPT: &str = "a TorchScript potential";
+
 /// A potential as foreign callers hold it, and the labels of a labeling in memory that it did not finish.
 pub struct Handle {
     pub(crate) potential: Box<dyn Potential>,
     pub(crate) kept: Kept,
+    /// Whether libtorch computes it.
+    torch: bool,
 }
 
 impl Handle {
     pub(crate) fn new(potential: impl Potential + 'static) -> Self {
-        Handle::of(Box::new(potential))
+        Handle { potential: Box::new(potential), kept: Kept::default(), torch: false }
     }
 
     /// Refuses a potential that a later call could not know to be the same.
@@ -32,14 +36,32 @@ impl Handle {
         ))
     }
 
-    fn of(potential: Box<dyn Potential>) -> Self {
-        Handle { potential, kept: Kept::default() }
+    /// Before it computes.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a TorchScript module in a forked process.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.torch {
+            true => process::not_in_a_child(TORCHSCRIPT),
+            false => Ok(()),
+        }
+    }
+
+    /// The potential, to compute with; the errors of [`Handle::check`].
+    pub(crate) fn usable(&mut self) -> Result<&mut dyn Potential> {
+        self.check()?;
+        Ok(self.potential.as_mut())
     }
 }
 
 /// Opens a potential by its name: `gdml:FILE`, `plugin:LIB.so:options`, `torchscript:FILE`.
 pub(crate) fn open(spec: &str) -> Result<Handle> {
-    Ok(Handle::of(Spec::parse(spec)?.open()?))
+    let spec = Spec::parse(spec)?;
+    let torch = spec.needs_libtorch();
+    if torch {
+        process::not_in_a_child(TORCHSCRIPT)?;
+    }
+    Ok(Handle { potential: spec.open()?, kept: Kept::default(), torch })
 }
 
 /// Energies (frames) in kcal/mol and forces (frames, n, 3) in kcal/mol/angstrom of positions (frames, n, 3) in angstrom.
@@ -55,7 +77,7 @@ pub(crate) fn evaluate(
         return Err(Error::usage("species is empty; give the atoms of a molecule"));
     }
     same_length(positions.len(), forces.len(), "positions")?;
-    Checked(potential.potential.as_mut()).energies_forces(
+    Checked(potential.usable()?).energies_forces(
         &species(species_of)?,
         view(positions, frames, atoms, "positions")?,
         ArrayViewMut1::from(energies),

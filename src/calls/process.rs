@@ -26,6 +26,22 @@ pub(super) fn enter() -> Result<()> {
     }
 }
 
+/// Refuses in a child what computes on threads of other libraries, which were lost in the fork too.
+///
+/// # Errors
+/// [`Error::Unsupported`] in a process forked from one that had called.
+pub(super) fn not_in_a_child(what: &str) -> Result<()> {
+    let first = FIRST.load(Relaxed);
+    if first == 0 || first == std::process::id() {
+        return Ok(());
+    }
+    // Python tells these by their first words.
+    Err(Error::Unsupported(format!(
+        "this process was forked: {what} needs threads of libtorch or OpenBLAS, which do not live on in a fork; start a \
+         new process, in Python with multiprocessing.get_context(\"spawn\")"
+    )))
+}
+
 fn alone() -> Result<()> {
     if ALONE.get() {
         return Ok(());

@@ -116,8 +116,7 @@ pub(crate) fn refined(
     trust::warn_of_rough_fit(potential.potential.as_ref(), kelvin);
     let total = (count as u64).saturating_mul(settings.iterations as u64);
     let progress = &mut |done| tell(ear, c"refining", done, total);
-    let Seeds { refined, redrawn } =
-        seeds(sampler, potential.potential.as_mut(), &settings, count, progress)?;
+    let Seeds { refined, redrawn } = seeds(sampler, potential.usable()?, &settings, count, progress)?;
     trust::check_refinement(&refined.decisions, settings.time_step, least)?;
     copy(positions, refined.positions.iter(), "positions")?;
     if let Some(energies) = energies {

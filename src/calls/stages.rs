@@ -90,7 +90,7 @@ pub(crate) fn equilibrate(
     if kept.is_some() {
         potential.check_named()?;
     }
-    let potential = potential.potential.as_mut();
+    let potential = potential.usable()?;
     let kelvin = settings.temperature;
     if let Some(fit) = potential.fit_report().filter(|_| !accept_fit) {
         trust::check_fit(fit, kelvin)?;
@@ -141,6 +141,7 @@ struct Fitting {
 pub(crate) fn fit(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Result<Handle> {
     use super::progress::tell;
     use crate::fit::{self, Progress};
+    super::process::not_in_a_child("fitting")?;
     let given: Fitting = settings(settings_of)?;
     let base = fit::Settings::default();
     let settings = fit::Settings {
@@ -176,6 +177,7 @@ struct Training {
 #[cfg(feature = "train")]
 pub(crate) fn train(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Result<Sampler> {
     use crate::train::{self, device, Overrides, Trainer};
+    super::process::not_in_a_child("training")?;
     let given: Training = settings(settings_of)?;
     let overrides: Overrides = serde_json::from_value(Value::Object(given.rest))
         .map_err(|error| Error::usage(format!("settings: {error}")))?;

@@ -246,6 +246,15 @@ impl Spec {
             Spec::Plugin { library, .. } => Some(library),
         }
     }
+
+    /// Whether libtorch computes it.
+    pub fn needs_libtorch(&self) -> bool {
+        match self {
+            #[cfg(feature = "train")]
+            Spec::TorchScript(_) => true,
+            Spec::Gdml(_) | Spec::Plugin { .. } => false,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -151,27 +151,6 @@ def test_the_wheels_tag_claims_what_its_library_needs() -> None:
     assert min(claimed) == least, f"the tag claims {claimed}, the library needs {needed}"
 
 
-def test_a_fork_is_refused_instead_of_waiting_for_ever(sampler: boltzdrift.Sampler) -> None:
-    """The library's threads are gone in a fork; also freeing must not crash there."""
-    sampler.sample(100)
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            sampler.sample(1)
-            said = b"sampled"
-        except BaseException as error:
-            said = type(error).__name__.encode()
-        del sampler
-        os.write(write, said)
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(read, 100) == b"ForkError"
-    os.close(read)
-    os.close(write)
-    assert sampler.sample(1).shape == (1, 3, 3)
-
-
 def drawn(sampler: boltzdrift.Sampler, first: int) -> bytes:
     """What a worker does."""
     return sampler.sample(10, seed=3, first=first).tobytes()
