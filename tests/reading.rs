@@ -339,6 +339,37 @@ fn extended_xyz() {
     refused(load(&put(&folder, "l.xyz", own), &ev), &["declares kcal/mol"]);
 }
 
+/// Several files, one set of options: these are for the files that declare nothing, whatever the others declare.
+#[test]
+fn units_where_undeclared() {
+    let folder = TempDir::new().unwrap();
+    let one_of = |options: ReadOptions| ReadOptions { units_where_undeclared: true, ..options };
+    let bare = dump_frame(0, BOX, WATER);
+    let declared = put(&folder, "declared.lammpstrj", format!("ITEM: UNITS\nmetal\n{bare}"));
+    let bare = put(&folder, "bare.lammpstrj", bare);
+    refused(load(&declared, &real()), &["declares units metal"]);
+    let force =
+        |path: &Path, options: ReadOptions| load(path, &one_of(options)).unwrap().forces.unwrap()[[0, 0, 0]];
+    near(force(&declared, real()), EV);
+    near(force(&declared, ReadOptions { energy_unit: Some("hartree".into()), ..Default::default() }), EV);
+    near(force(&bare, real()), 1.0);
+    near(force(&bare, metal()), EV);
+    refused(load(&bare, &one_of(ReadOptions::default())), &["--units real"]);
+    // A file that names its energies alone: forces are in what it names, never in what is meant for another file.
+    let named = put(&folder, "named.xyz", ASE.replace("energy=", "energy_unit=eV energy="));
+    near(load(&named, &one_of(real())).unwrap().forces.unwrap()[[0, 0, 2]], 0.3 * EV);
+    let silent = put(&folder, "silent.xyz", ASE);
+    near(load(&silent, &one_of(real())).unwrap().forces.unwrap()[[0, 0, 2]], 0.3);
+    // Lengths of plain XYZ are angstrom, and there is nothing else in it.
+    let plain = put(&folder, "plain.xyz", "3\n\nO 0 0 0\nH 0.96 0 0\nH 0 0.96 0\n");
+    let electron = ReadOptions { units: Some(UnitSystem::lammps("electron").unwrap()), ..Default::default() };
+    refused(load(&plain, &electron), &["angstrom"]);
+    has_positions(&load(&plain, &one_of(electron)).unwrap(), 0, &water([0.0; 3]));
+    // Two ways to name units stay one too many.
+    let both = ReadOptions { energy_unit: Some("eV".into()), ..metal() };
+    refused(load(&declared, &one_of(both)), &["--units names every unit"]);
+}
+
 /// An `.npy` of version 1.0.
 fn npy(kind: &str, fortran: bool, shape: &str, data: &[u8]) -> Vec<u8> {
     let fortran = if fortran { "True" } else { "False" };
@@ -423,6 +454,9 @@ fn npz_files() {
     case(&[("R", npy("<f8", false, "(2000000000, 3, 3)", &f64s(&two))), z.clone()], &["does not fill"]);
     case(&[("R", npy("<f8", false, "(4611686018427387904, 4, 3)", &[])), z.clone()], &["does not fill"]);
     case(&[("R", npy("|O", false, "(2, 3, 3)", b"x")), z.clone()], &["R"]);
+    // 72 MB of zeros in 70 kB.
+    let zeros = npy("<f8", false, "(1000000, 3, 3)", &vec![0; 72_000_000]);
+    case(&[("R", zeros), z.clone()], &["array R is packed more than 64 to 1", "numpy.savez"]);
     case(&[("R", npy("<f2", false, "(2, 3, 3)", &[0; 36])), z.clone()], &["float32"]);
     let mut poisoned = two.clone();
     poisoned[13] = f64::NAN;
@@ -461,6 +495,14 @@ fn other_formats() {
         load(&put(&folder, "x.gro", gro.replace("     O ", "    OW ")), &ReadOptions::default()),
         &["'OW'", "no element"],
     );
+    // What would take chemfiles down. After the last model of an NMR structure, and a frame of bonds alone.
+    let bonds = "CONECT    1    2    3\n";
+    let model = pdb.replace("END\n", "ENDMDL\n");
+    let nmr = put(&folder, "nmr.pdb", format!("{model}{bonds}END\n"));
+    refused(load(&nmr, &ReadOptions::default()), &["nmr.pdb", "CONECT comes before the atoms", "line"]);
+    let helix = format!("{:<38} 0{:>32}", "HELIX    1  A GLY A   86  GLY A   94", 9);
+    let odd = put(&folder, "odd.pdb", format!("{helix}\n{pdb}"));
+    refused(load(&odd, &ReadOptions::default()), &["line 1: a HELIX of class 0"]);
     refused(load(&put(&folder, "bad.pdb", b"\xff\xfe"), &ReadOptions::default()), &["bad.pdb"]);
     // A LAMMPS data file as write_data leaves it.
     let data = "LAMMPS data file via write_data, version 22 Jul 2025, timestep = 0, units = metal\n\n3 atoms\n2 atom types\n\n0 12 xlo xhi\n0 12 ylo yhi\n\

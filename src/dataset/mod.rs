@@ -14,6 +14,7 @@ mod lines;
 mod npz;
 mod options;
 mod other;
+mod pdb;
 mod reader;
 mod whole;
 mod writer;
