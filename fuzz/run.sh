@@ -18,18 +18,24 @@ all=(sampler equilibration labels npz gdml xyz dump other selection units settin
 mkdir -p fuzz/corpus
 # Files are written and read for every execution: memory is faster than a disk.
 [ -d /dev/shm ] && export TMPDIR=/dev/shm
+# Instrumentation is no stable option of rustc; a stable one has it too, and says so when asked like this.
+cargo=(cargo +nightly)
+"${cargo[@]}" --version >/dev/null 2>&1 || { cargo=(cargo) && export RUSTC_BOOTSTRAP=1; }
 folder=${CARGO_TARGET_DIR:-fuzz/target}
 for name in "$@"; do
     features=()
     [ "$name" != training ] || features=(--features train)
-    cargo +nightly fuzz build "${features[@]}" "$name"
+    "${cargo[@]}" fuzz build "${features[@]}" "$name"
     corpus=fuzz/corpus/$name
     mkdir -p "$corpus" "fuzz/artifacts/$name"
-    BOLTZDRIFT_SEEDS=$corpus "$folder/x86_64-unknown-linux-gnu/release/$name" -runs=0 2>/dev/null
+    log=fuzz/corpus/$name.log
+    BOLTZDRIFT_SEEDS=$corpus "$folder/x86_64-unknown-linux-gnu/release/$name" -runs=0 >"$log" 2>&1 || {
+        cat "$log" >&2
+        exit 1
+    }
     old=()
     [ ! -d "tests/fuzz_seeds/$name" ] || old=("tests/fuzz_seeds/$name")
     start=$SECONDS
-    log=fuzz/corpus/$name.log
     status=0
     ASAN_OPTIONS=detect_leaks=0 "$folder/x86_64-unknown-linux-gnu/release/$name" "$corpus" "${old[@]}" -artifact_prefix="fuzz/artifacts/$name/" \
         -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \

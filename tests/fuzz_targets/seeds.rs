@@ -185,7 +185,7 @@ pub fn selections() -> Vec<Vec<u8>> {
 }
 
 pub fn units() -> Vec<Vec<u8>> {
-    texts(&[
+    let all = texts(&[
         "kcal/mol/angstrom",
         "eV/A",
         "500K",
@@ -203,7 +203,10 @@ pub fn units() -> Vec<Vec<u8>> {
         "torchscript:m.pt,charge=1",
         "Å",
         "He",
-    ])
+    ]);
+    // Every one as everything.
+    let of = |first: u8| all.iter().map(move |text| [&[first], text.as_slice()].concat());
+    (0..21).flat_map(of).collect()
 }
 
 pub fn settings() -> Vec<Vec<u8>> {

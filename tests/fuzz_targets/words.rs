@@ -26,21 +26,36 @@ const DIMENSIONS: [units::Dimension; 7] = [
     units::VELOCITY,
 ];
 
-/// Units, quantities, slices of frames, names of potentials and elements. A factor is a positive number.
+/// Units, quantities, slices of frames, names of potentials and elements: the first byte chooses which. A factor is a
+/// positive number.
 pub fn units(bytes: &[u8]) {
+    let Some((first, bytes)) = bytes.split_first() else { return };
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    for dimension in DIMENSIONS {
-        if let Ok(factor) = units::parse_unit(text, dimension) {
-            assert!(factor > 0.0 && factor.is_finite(), "{text}: {factor}");
+    let (kind, dimension) = (first / 7 % 3, DIMENSIONS[usize::from(first % 7)]);
+    match (kind, first % 7) {
+        (0, _) => {
+            if let Ok(factor) = units::parse_unit(text, dimension) {
+                assert!(factor > 0.0 && factor.is_finite(), "{text}: {factor}");
+            }
         }
-        if let Ok(value) = units::parse_quantity(text, dimension) {
-            assert!(value.is_finite(), "{text}: {value}");
+        (1, _) => {
+            if let Ok(value) = units::parse_quantity(text, dimension) {
+                assert!(value.is_finite(), "{text}: {value}");
+            }
+        }
+        (_, 0) => {
+            let _ = UnitSystem::lammps(text);
+        }
+        (_, 1) => {
+            let _ = text.parse::<FrameSlice>();
+        }
+        (_, 2) => {
+            let _ = Spec::parse(text);
+        }
+        _ => {
+            let _ = elements::number(text).map(elements::symbol);
         }
     }
-    let _ = UnitSystem::lammps(text);
-    let _ = text.parse::<FrameSlice>();
-    let _ = Spec::parse(text);
-    let _ = elements::number(text).map(elements::symbol);
 }
 
 const DUMP: &str =
