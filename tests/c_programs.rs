@@ -108,6 +108,21 @@ fn memory_stays_flat() {
 }
 
 #[test]
+fn a_long_run_keeps_its_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("water.safetensors");
+    untrained::water(0.03).save(&model).unwrap();
+    let program = compile(folder.path(), "cc", "-std=gnu11", &root().join("tests/c/soak.c"), "soak");
+    // As many as wanted: BOLTZDRIFT_SAMPLES=1000000000 takes some minutes.
+    let count = std::env::var("BOLTZDRIFT_SAMPLES").unwrap_or_else(|_| "2000000".into());
+    let start = Instant::now();
+    let done = run(Command::new(program).arg(&model).arg(&count));
+    let (said, steps) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    println!("{steps}{}, {:.0} s", said.trim(), start.elapsed().as_secs_f64());
+    assert!(done.status.success(), "{steps}{said}");
+}
+
+#[test]
 fn threads_draw_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("ethanol.safetensors");
