@@ -102,8 +102,16 @@ struct Steps {
   std::optional<c10::cuda::CUDAStreamGuard> guard;
   // Keeps the captured work, to tell how many nodes it has.
   std::unique_ptr<at::cuda::CUDAGraph> graph;
+  // Where the captured work has its memory.
+  at::MempoolId_t pool{0, 0};
   bool capturing = false;
 };
+
+// Graphs enter and leave a list of libtorch's generator, which has no lock of its own.
+std::mutex& graphs() {
+  static auto* mutex = new std::mutex;
+  return *mutex;
+}
 
 template <typename Work>
 int guarded(char* error, size_t size, Work work) {
@@ -139,6 +147,23 @@ std::vector<at::Tensor> pieces(const at::Tensor& all) {
   return all.split(size);
 }
 
+// Gives back a graph, and what libtorch's allocator holds for a capture that did not end.
+void drop(Steps* steps) {
+  char error[256];
+  const std::lock_guard<std::mutex> lock(graphs());
+  if (steps->capturing) {
+    steps->capturing = false;
+    if (guarded(error, sizeof error, [&] { steps->graph->capture_end(); }) != 0) {
+      const auto device = steps->stream.device_index();
+      guarded(error, sizeof error, [&] {
+        c10::cuda::CUDACachingAllocator::endAllocateToPool(device, steps->pool);
+      });
+      guarded(error, sizeof error, [&] { c10::cuda::CUDACachingAllocator::releasePool(device, steps->pool); });
+    }
+  }
+  guarded(error, sizeof error, [&] { steps->graph.reset(); });
+}
+
 } // namespace
 
 #define BZD_CUDA_EXPORT extern "C" __attribute__((visibility("default")))
@@ -157,12 +182,11 @@ BZD_CUDA_EXPORT int bzd_cuda_steps_new(int device, Steps** out, char* error, siz
 
 BZD_CUDA_EXPORT void bzd_cuda_steps_free(Steps* steps) {
   char error[256];
-  guarded(error, sizeof error, [&] {
-    steps->guard.reset();
-    steps->stream.synchronize();
-  });
-  // Its destructor may throw where the device is gone; there is nobody to tell.
-  guarded(error, sizeof error, [&] { steps->graph.reset(); });
+  drop(steps);
+  guarded(error, sizeof error, [&] { steps->guard.reset(); });
+  // Where the device is gone these fail; there is nobody to tell.
+  guarded(error, sizeof error, [&] { steps->side.synchronize(); });
+  guarded(error, sizeof error, [&] { steps->stream.synchronize(); });
   delete steps;
 }
 
@@ -178,6 +202,7 @@ BZD_CUDA_EXPORT int bzd_cuda_steps_enter(Steps* steps, char* error, size_t size)
 BZD_CUDA_EXPORT int bzd_cuda_steps_leave(Steps* steps, char* error, size_t size) {
   return guarded(error, size, [&] {
     steps->guard.reset();
+    steps->side.synchronize();
     steps->stream.synchronize();
   });
 }
@@ -185,17 +210,29 @@ BZD_CUDA_EXPORT int bzd_cuda_steps_leave(Steps* steps, char* error, size_t size)
 // What this thread does from here to the end of the capture is recorded and not run.
 BZD_CUDA_EXPORT int bzd_cuda_capture_begin(Steps* steps, char* error, size_t size) {
   return guarded(error, size, [&] {
+    {
+      // A thread's handle of cuBLAS cannot be made during a capture; its first product makes it.
+      const auto some = at::ones({8, 8}, at::TensorOptions().dtype(at::kFloat).device(steps->stream.device()));
+      at::mm(some, some);
+      const c10::cuda::CUDAStreamGuard beside(steps->side);
+      at::mm(some, some);
+      steps->side.synchronize();
+      steps->stream.synchronize();
+    }
+    const std::lock_guard<std::mutex> lock(graphs());
+    steps->pool = at::cuda::graph_pool_handle();
     steps->graph = std::make_unique<at::cuda::CUDAGraph>(/*keep_graph=*/true);
-    // Other threads may use the device meanwhile.
-    steps->graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
     steps->capturing = true;
+    // Other threads may use the device meanwhile.
+    steps->graph->capture_begin(steps->pool, cudaStreamCaptureModeThreadLocal);
   });
 }
 
 BZD_CUDA_EXPORT int bzd_cuda_capture_end(Steps* steps, size_t* nodes, char* error, size_t size) {
   return guarded(error, size, [&] {
-    steps->capturing = false;
+    const std::lock_guard<std::mutex> lock(graphs());
     steps->graph->capture_end();
+    steps->capturing = false;
     C10_CUDA_CHECK(cudaGraphGetNodes(steps->graph->raw_cuda_graph(), nullptr, nodes));
     steps->graph->instantiate();
   });
@@ -203,12 +240,7 @@ BZD_CUDA_EXPORT int bzd_cuda_capture_end(Steps* steps, size_t* nodes, char* erro
 
 // Drops a capture that failed between its begin and its end.
 BZD_CUDA_EXPORT void bzd_cuda_capture_drop(Steps* steps) {
-  char error[256];
-  if (steps->capturing) {
-    steps->capturing = false;
-    guarded(error, sizeof error, [&] { steps->graph->capture_end(); });
-  }
-  guarded(error, sizeof error, [&] { steps->graph.reset(); });
+  drop(steps);
   // A failed capture leaves its error behind, which the next call would report as its own.
   (void)cudaGetLastError();
 }
@@ -256,19 +288,25 @@ BZD_CUDA_EXPORT int bzd_cuda_backward(
     const at::Tensor ones = at::ones({1, delta.size(0)}, delta.options());
     // Until the streams meet, nothing that the side stream reads may be given away.
     std::vector<at::Tensor> alive;
-    for (size_t layer = layers; layer-- > 0;) {
-      alive.push_back(delta);
-      steps->fork.between(steps->stream, steps->side);
-      {
-        const c10::cuda::CUDAStreamGuard beside(steps->side);
-        at::mm_out(*weight_gradients[layer], delta.t(), *values[2 * layer]);
-        at::mm_out(*bias_gradients[layer], ones, delta);
+    const auto meet = [&] { steps->join.between(steps->side, steps->stream); };
+    try {
+      for (size_t layer = layers; layer-- > 0;) {
+        alive.push_back(delta);
+        steps->fork.between(steps->stream, steps->side);
+        {
+          const c10::cuda::CUDAStreamGuard beside(steps->side);
+          at::mm_out(*weight_gradients[layer], delta.t(), *values[2 * layer]);
+          at::mm_out(*bias_gradients[layer], ones, delta);
+        }
+        if (layer > 0) {
+          delta = at::silu_backward(at::mm(delta, *weights[layer]), *values[2 * layer - 1]);
+        }
       }
-      if (layer > 0) {
-        delta = at::silu_backward(at::mm(delta, *weights[layer]), *values[2 * layer - 1]);
-      }
+    } catch (...) {
+      meet();
+      throw;
     }
-    steps->join.between(steps->side, steps->stream);
+    meet();
   });
 }
 

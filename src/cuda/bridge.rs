@@ -337,3 +337,19 @@ pub(crate) fn host_numbers(tensor: &mut Tensor) -> Result<&mut [f32]> {
     // is not null; they live as long as the tensor, which is borrowed.
     Ok(unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::train::device::beside_libtorch;
+
+    #[test]
+    fn the_bridge_is_built_where_libtorch_has_a_cuda_part() {
+        // Asks for a thread, so that libtorch is loaded.
+        assert!(tch::get_num_threads() > 0);
+        if beside_libtorch("libtorch_cuda.so").is_some() {
+            assert_eq!(option_env!("BOLTZDRIFT_NO_CUDA_BRIDGE"), None);
+        } else {
+            println!("skipped: this libtorch has no CUDA part");
+        }
+    }
+}

@@ -7,13 +7,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 use super::bridge::Steps;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Steps that run one by one before the recording: libtorch chooses kernels and makes workspaces in them.
 const WARM_UP: usize = 3;
 
-/// One at a time: steps that are not replayed set flags of the whole process.
-fn one_by_one() -> MutexGuard<'static, ()> {
+/// One at a time: steps that are not replayed set flags of the whole process, and so may not run beside others whose
+/// products the flags concern.
+pub(crate) fn one_by_one() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     // A thread that panicked left no state behind that the next one needs.
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -36,15 +37,26 @@ enum State {
 }
 
 impl Recorder {
-    /// For device `device`; `None` on the CPU, and where this build has no bridge to CUDA, which is said.
-    pub(crate) fn new(device: Device) -> Option<Recorder> {
-        let Device::Cuda(index) = device else { return None };
-        match Steps::new(index) {
-            Ok(steps) => Some(Recorder { steps, warm: 0, state: State::NotYet }),
-            Err(why) => {
-                slowly(&why.to_string());
-                None
+    /// For device `device`; `None` on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where this build has no bridge to CUDA; libtorch's own refusals.
+    pub(crate) fn new(device: Device) -> Result<Option<Recorder>> {
+        let Device::Cuda(index) = device else { return Ok(None) };
+        Ok(Some(Recorder { steps: Steps::new(index)?, warm: 0, state: State::NotYet }))
+    }
+
+    /// The same, and `None` where this build has no bridge to CUDA, which is said: work then goes step by step.
+    ///
+    /// # Errors
+    /// libtorch's own refusals.
+    pub(crate) fn or_slowly(device: Device) -> Result<Option<Recorder>> {
+        match Recorder::new(device) {
+            Err(Error::Unsupported(why)) => {
+                slowly(&why);
+                Ok(None)
             }
+            other => other,
         }
     }
 

@@ -17,6 +17,8 @@ use crate::{Error, Result};
 const TOGETHER: usize = 1024;
 /// Samples that one thread of the host draws or places at a time.
 const PART: usize = 64;
+/// Most passes at a time.
+const MOST_LANES: usize = 16;
 
 /// A sampler on a CUDA device.
 #[derive(Debug)]
@@ -32,11 +34,12 @@ pub struct CudaSampler {
 /// A stream with its buffers: noise in the host's memory and on the device, outputs in the host's memory.
 #[derive(Debug)]
 struct Lane {
-    recorder: Recorder,
     layers: Vec<(Tensor, Tensor)>,
     noise: Tensor,
     there: Tensor,
     outputs: Tensor,
+    /// Last: the buffers are given back while its stream is still ours.
+    recorder: Recorder,
 }
 
 impl CudaSampler {
@@ -71,20 +74,37 @@ impl CudaSampler {
     /// As [`Sampler::sample_into`]; libtorch's own refusals.
     pub fn sample_into(&self, seed: u64, first: u64, out: &mut [f64]) -> Result<()> {
         let each = self.sampler.numbers(first, out)?;
+        if out.is_empty() {
+            return Ok(());
+        }
         let together = TOGETHER as u64;
         // What is left of the first pass's indices, then whole passes.
         let head = (together - first % together) as usize * each;
         let (head, rest) = out.split_at_mut(head.min(out.len()));
-        let next = first - first % together + together;
+        // Past the last index there is no pass.
+        let next = (first - first % together).wrapping_add(together);
         let mut passes: Vec<(u64, &mut [f64])> = vec![(first, head)];
         passes.extend(
             rest.chunks_mut(TOGETHER * each)
                 .enumerate()
                 .map(|(k, chunk)| (next + k as u64 * together, chunk)),
         );
-        passes.into_par_iter().try_for_each(|(start, out)| {
+        if let [(start, out)] = passes.as_mut_slice() {
             let mut lane = self.lane()?;
-            let done = lane.pass(&self.sampler, seed, start, out);
+            let done = lane.pass(&self.sampler, seed, *start, out, true);
+            self.give(lane);
+            return done;
+        }
+        let groups = rayon::current_num_threads().min(passes.len()).min(MOST_LANES);
+        let left = Mutex::new(passes.into_iter());
+        (0..groups).into_par_iter().try_for_each(|_| {
+            let mut lane = self.lane()?;
+            let mut done = Ok(());
+            while done.is_ok() {
+                let pass = left.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((start, out)) = pass else { break };
+                done = lane.pass(&self.sampler, seed, start, out, false);
+            }
             self.give(lane);
             done
         })
@@ -95,9 +115,8 @@ impl CudaSampler {
         if let Some(lane) = self.lanes.lock().unwrap_or_else(PoisonError::into_inner).pop() {
             return Ok(lane);
         }
-        let recorder = Recorder::new(self.device).ok_or_else(|| {
-            Error::Unsupported("sampling on a CUDA device needs one, and boltzdrift's bridge to it".into())
-        })?;
+        let recorder = Recorder::new(self.device)?
+            .ok_or_else(|| Error::Unsupported("a CudaSampler needs a CUDA device".into()))?;
         let layers: Vec<(Tensor, Tensor)> = self
             .layers
             .lock()
@@ -123,27 +142,34 @@ impl CudaSampler {
 }
 
 impl Lane {
-    /// Samples `start` on of a seed, which lie within one pass.
-    fn pass(&mut self, sampler: &Sampler, seed: u64, start: u64, out: &mut [f64]) -> Result<()> {
+    /// Samples `start` on of a seed, which lie within one pass; drawn and placed on several threads where the pass is
+    /// `alone`.
+    fn pass(&mut self, sampler: &Sampler, seed: u64, start: u64, out: &mut [f64], alone: bool) -> Result<()> {
         let (each, size) = (3 * sampler.record().species.len(), sampler.record().network.noise);
         let (row, count) = ((start % TOGETHER as u64) as usize, out.len() / each);
+        let part = if alone { PART } else { TOGETHER };
+        let first = |index: usize| start + (index * part) as u64;
         let mut choice = vec![0; count];
         let noise = &mut host_numbers(&mut self.noise)?[row * size..][..count * size];
-        noise.par_chunks_mut(PART * size).zip(choice.par_chunks_mut(PART)).enumerate().for_each(
-            |(part, (noise, choice))| {
-                let stream = |index| Stream::new(seed, Purpose::Positions, index);
-                sampler.draw(start + (part * PART) as u64, noise, choice, stream);
-            },
-        );
-        let Lane { recorder, layers, noise, there, outputs } = self;
+        let draw = |(index, (noise, choice)): (usize, (&mut [f32], &mut [usize]))| {
+            let stream = |index| Stream::new(seed, Purpose::Positions, index);
+            sampler.draw(first(index), noise, choice, stream);
+        };
+        if alone {
+            noise.par_chunks_mut(part * size).zip(choice.par_chunks_mut(part)).enumerate().for_each(draw);
+        } else {
+            draw((0, (noise, &mut choice)));
+        }
+        let Lane { layers, noise, there, outputs, recorder } = self;
         recorder.run(|| Ok(()), 1, &|_| sample(layers, noise, there, outputs), || Ok(()))?;
         let raw = &host_numbers(&mut self.outputs)?[row * each..][..count * each];
-        out.par_chunks_mut(PART * each)
-            .zip(raw.par_chunks(PART * each).zip(choice.par_chunks(PART)))
-            .enumerate()
-            .try_for_each(|(part, (out, (raw, choice)))| {
-                sampler.place(seed, start + (part * PART) as u64, choice, raw, out)
-            })
+        if alone {
+            let parts = raw.par_chunks(part * each).zip(choice.par_chunks(part));
+            return out.par_chunks_mut(part * each).zip(parts).enumerate().try_for_each(
+                |(index, (out, (raw, choice)))| sampler.place(seed, first(index), choice, raw, out),
+            );
+        }
+        sampler.place(seed, start, &choice, raw, out)
     }
 }
 
@@ -187,6 +213,20 @@ mod tests {
         for (first, count) in [(0, 1), (3, 1000), (1023, 2), (1500, 9000), (19_999, 1)] {
             assert!(draw(first, count) == all[first as usize * each..][..count * each], "{first} {count}");
         }
+        // A fresh one, each time from a thread that has not used the device: its record is made on a new thread.
+        let fresh = CudaSampler::new(&sampler, device).unwrap();
+        for _ in 0..6 {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+            let mut out = vec![0.0; 500 * each];
+            pool.install(|| fresh.sample_into(7, 100, &mut out)).unwrap();
+            assert!(out == all[100 * each..600 * each]);
+        }
+        let mut last = vec![0.0; 2 * each];
+        cuda.sample_into(7, u64::MAX - 2, &mut last).unwrap();
+        assert!(last
+            .iter()
+            .zip(&sampler.sample(7, u64::MAX - 2, 2).unwrap())
+            .all(|(a, b)| (a - b).abs() < 1e-4));
         for count in [1000, 1_000_000] {
             let mut out = vec![0.0; count * each];
             let mut times: Vec<f64> = (0..15)

@@ -107,7 +107,7 @@ fn load() -> std::result::Result<(), String> {
 }
 
 /// The library of this name beside the libtorch that is loaded: in a Python environment nothing else says where it is.
-fn beside_libtorch(name: &str) -> Option<PathBuf> {
+pub(crate) fn beside_libtorch(name: &str) -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let loaded = maps.lines().filter_map(|line| line.find('/').map(|at| Path::new(&line[at..])));
     let loaded = loaded.filter(|path| path.ends_with("libtorch_cpu.so")).find_map(Path::parent)?.join(name);

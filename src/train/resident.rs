@@ -36,7 +36,7 @@ impl Trainer {
     /// # Errors
     /// Where the device has no room.
     pub(super) fn resident(&self) -> Result<Option<Resident>> {
-        let Some(recorder) = Recorder::new(self.device) else { return Ok(None) };
+        let Some(recorder) = Recorder::or_slowly(self.device)? else { return Ok(None) };
         let plan = &self.plan;
         let shapes: Vec<(Vec<i64>, bool)> =
             [(plan.latent.to_vec(), false), (vec![plan.batch as i64], true), (vec![SCHEDULE as i64], false)]

@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor};
 use super::draw::spread;
 use super::objective::single;
 use super::{Continue, Progress};
+use crate::cuda::recorded::one_by_one;
 use crate::dataset::Dataset;
 use crate::molecule::superposition::aligned;
 use crate::sampler::noise::{Purpose, Stream};
@@ -202,7 +203,11 @@ impl Diffusion {
         progress: &mut dyn FnMut(Progress) -> Continue,
     ) -> Result<Array3<f64>> {
         let x = sampling::predictor_corrector(
-            &|x, sigma| self.network.scaled_score(x, sigma),
+            &|x, sigma| {
+                // Another training's steps may round their products while they are recorded; these may not.
+                let _turn = self.data.device().is_cuda().then(one_by_one);
+                self.network.scaled_score(x, sigma)
+            },
             &self.settings,
             &[count as i64, self.atoms as i64, 3],
             self.data.device(),

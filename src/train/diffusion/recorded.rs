@@ -34,7 +34,7 @@ impl Recorded {
             if size == 0 || steps == 0 {
                 continue;
             }
-            let Some(recorder) = Recorder::new(device) else { return Ok(None) };
+            let Some(recorder) = Recorder::or_slowly(device)? else { return Ok(None) };
             let (size, atoms) = (size as i64, diffusion.atoms as i64);
             let shapes = [
                 (vec![size], true),
