@@ -4,7 +4,7 @@ SHELL := /bin/bash
 # A fresh rustup is on the PATH of new shells only.
 export PATH := $(PATH):$(HOME)/.cargo/bin
 
-.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test audit sbom check-memory acceptance acceptance-ase lint bench clean
+.PHONY: help setup build demo install lammps-plugin wheel wheel-training neural docs test audit sbom check-memory check-threads coverage acceptance acceptance-ase lint bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
@@ -67,6 +67,13 @@ acceptance-ase: build ## xTB ethanol and ethanethiol: train, refine, and hold AS
 
 check-memory: setup ## C and C++ programs with AddressSanitizer and UndefinedBehaviorSanitizer, the sampler under valgrind
 	@.ci/sanitize.sh
+
+check-threads: ## tests of many threads with ThreadSanitizer; needs rustup component add rust-src
+	@.ci/threads.sh --test concurrent
+
+coverage: setup ## lines of the Rust code that cargo test runs; needs rustup component add llvm-tools
+	@command -v cargo-llvm-cov >/dev/null || cargo install --locked cargo-llvm-cov
+	cargo llvm-cov --release --locked --no-fail-fast --summary-only --ignore-filename-regex '(^|/)tests/'
 
 audit: ## licenses, sources and known vulnerabilities of every crate, against deny.toml
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

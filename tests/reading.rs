@@ -503,6 +503,9 @@ fn other_formats() {
     let helix = format!("{:<38} 0{:>32}", "HELIX    1  A GLY A   86  GLY A   94", 9);
     let odd = put(&folder, "odd.pdb", format!("{helix}\n{pdb}"));
     refused(load(&odd, &ReadOptions::default()), &["line 1: a HELIX of class 0"]);
+    let many = gro.replacen("\n3\n", "\n2000000000\n", 1);
+    refused(load(&put(&folder, "many.gro", &many), &ReadOptions::default()), &["2000000000 atoms are more"]);
+    refused(load(&put(&folder, "two.gro", format!("{gro}{many}")), &ReadOptions::default()), &["frame 1"]);
     refused(load(&put(&folder, "bad.pdb", b"\xff\xfe"), &ReadOptions::default()), &["bad.pdb"]);
     // A LAMMPS data file as write_data leaves it.
     let data = "LAMMPS data file via write_data, version 22 Jul 2025, timestep = 0, units = metal\n\n3 atoms\n2 atom types\n\n0 12 xlo xhi\n0 12 ylo yhi\n\
@@ -515,6 +518,14 @@ fn other_formats() {
     let case = |bad: String, words: &[&str]| refused(load(&put(&folder, "bad.data", bad), &types), words);
     case(data.replace("Masses", "types"), &["bad.data", "'types'"]);
     case(data.replace("3 atoms", "1000000000 atoms"), &["1000000000 atoms", "lines follow"]);
+    // And write the velocities of atoms that are not there where others' memory is.
+    for id in ["0", "4", "-1", "99999999999"] {
+        let bad = data.replace("\n3 0 0 3", &format!("\n{id} 0 0 3"));
+        case(bad, &["bad.data", &format!("'{id} 0 0 3' is of no atom")]);
+    }
+    let (start, end) = data.split_at(data.find("Atoms").unwrap());
+    let (atoms, velocities) = end.split_at(end.find("Velocities").unwrap());
+    case(format!("{start}{velocities}\n{atoms}"), &["'1 1 0 0' is of no atom"]);
 }
 
 /// Whatever is cut off or turned over, reading comes back with an answer.

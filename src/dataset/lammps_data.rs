@@ -1,5 +1,6 @@
 //! LAMMPS data files, looked through before chemfiles gets them: its reader (0.10.41) never comes back from a line after the
-//! header that is no section it knows, and makes room for as many atoms as the header claims.
+//! header that is no section it knows, makes room for as many atoms as the header claims, and writes the velocity of an atom that
+//! is not there wherever that would be.
 
 use std::path::Path;
 
@@ -73,7 +74,8 @@ fn is_section(name: &str) -> bool {
 /// Looks through a file, and gives the unit style that LAMMPS writes into its first line.
 ///
 /// # Errors
-/// [`crate::Error::Data`] where the header ends with a line that is no section, or claims more atoms than there are lines.
+/// [`crate::Error::Data`] where the header ends with a line that is no section, or claims more atoms than there are lines, and
+/// for velocities of no atom.
 pub(super) fn check(path: &Path) -> Result<Option<String>> {
     let mut lines = Lines::open(path)?;
     let first = lines.next()?.unwrap_or_default();
@@ -81,10 +83,28 @@ pub(super) fn check(path: &Path) -> Result<Option<String>> {
         .split_once("units = ")
         .map(|(_, style)| style.split([',', ' ']).next().unwrap_or_default().to_owned());
     let (mut atoms, mut count, mut in_header) = (0_u64, 0_u64, true);
+    let (mut section, mut placed) = (String::new(), false);
     while let Some(line) = lines.next()? {
         count += 1;
         let content = line.split('#').next().unwrap_or_default().to_owned();
-        if !in_header || content.is_empty() {
+        if content.is_empty() {
+            continue;
+        }
+        if !in_header {
+            let name = content.trim();
+            if is_section(name) {
+                name.clone_into(&mut section);
+            } else if section == "Velocities" && !name.is_empty() {
+                let id = name.split(' ').next().and_then(|word| word.parse::<u64>().ok());
+                if !placed || !id.is_some_and(|id| (1..=atoms).contains(&id)) {
+                    return Err(lines.bad(format!(
+                        "the velocity '{}' is of no atom that came before; write Atoms before Velocities, with ids up to \
+                         their number",
+                        shown(name)
+                    )));
+                }
+            }
+            placed |= section == "Atoms";
             continue;
         }
         if !HEADER[..16].iter().any(|word| content.contains(word)) && content.contains("atoms") {
@@ -98,6 +118,8 @@ pub(super) fn check(path: &Path) -> Result<Option<String>> {
                     shown(&content)
                 )));
             }
+            content.trim().clone_into(&mut section);
+            placed = section == "Atoms";
         }
     }
     if atoms > count {

@@ -7,6 +7,7 @@ mod arrays;
 mod declared;
 pub mod elements;
 mod frames;
+mod gro;
 mod lammps;
 mod lammps_data;
 mod lammps_text;

@@ -8,7 +8,7 @@ use super::declared::Declared;
 use super::frames::{self, chemfiles_error, guarded, Frames, Incoming, Picker};
 use super::lammps::shown;
 use super::whole::Vector;
-use super::{elements, lammps_data, pdb, ReadOptions};
+use super::{elements, gro, lammps_data, pdb, ReadOptions};
 use crate::error::Place;
 use crate::{Error, Result};
 
@@ -28,8 +28,10 @@ impl Other {
     pub fn open(path: &Path, format: &str, options: &ReadOptions) -> Result<Self> {
         let picker = Picker::new(path, options.selection.as_deref())?;
         let style = if format == "LAMMPS Data" { lammps_data::check(path)? } else { None };
-        if format == "PDB" {
-            pdb::check(path)?;
+        match format {
+            "PDB" => pdb::check(path)?,
+            "GRO" => gro::check(path)?,
+            _ => {}
         }
         let place = Place::file(path);
         let opened = guarded(&place, "the file", || Trajectory::open_with_format(path, 'r', format))?;
