@@ -87,6 +87,7 @@ sbom: ## what is in the library, as CycloneDX: boltzdrift.cdx.json, and of the s
 	cargo cyclonedx --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu --override-filename boltzdrift.cdx
 	cargo cyclonedx --format json --spec-version 1.5 --target x86_64-unknown-linux-gnu --no-default-features \
 		--override-filename boltzdrift-sampler.cdx
+	@sed -i 's|file://$(CURDIR)|file://.|g' boltzdrift.cdx.json boltzdrift-sampler.cdx.json
 
 lint: setup ## formatting and lints of Rust, Python and shell code
 	cargo fmt --check

@@ -11,6 +11,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 }
 target=$(rustc -vV | sed -n 's/^host: //p')
 # The code in C and C++ is compiled as always: what it does with memory of its own is not seen.
-RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 \
+RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=thread TSAN_OPTIONS="halt_on_error=1 suppressions=$PWD/tests/c/tsan.supp" \
     cargo test --release --locked --no-default-features -Zbuild-std --target "$target" \
     --target-dir target/threads --no-fail-fast "$@"
