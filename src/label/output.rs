@@ -30,6 +30,17 @@ fn options(data: &Dataset, frames: usize) -> WriteOptions {
 /// # Errors
 /// [`Error::Usage`] for a format without forces; as [`Writer::create`].
 pub fn check(data: &Dataset, output: &Path) -> Result<()> {
+    let source = &data.source.path;
+    if let (false, Ok(there), Ok(read)) =
+        (source.as_os_str().is_empty(), output.canonicalize(), source.canonicalize())
+    {
+        if there == read {
+            return Err(Error::usage(format!(
+                "{}: the frames were read from this file; give another name for the output",
+                output.display()
+            )));
+        }
+    }
     let options = WriteOptions { velocities: false, ..options(data, data.len()) };
     match Writer::create(output, &options)?.holds() {
         (_, false) => Err(Error::usage(format!(
@@ -56,5 +67,34 @@ impl Labelled<'_> {
         writer.finish()?;
         self.remove_partial()?;
         Ok(difference)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array3;
+
+    #[test]
+    fn the_trajectory_itself_is_no_place_for_its_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own.xyz");
+        std::fs::write(&own, "").unwrap();
+        let positions = Array3::from_shape_fn((2, 2, 3), |(f, a, c)| (f + a * c) as f64);
+        let mut data = Dataset::from_arrays(vec![1, 1], positions, None, None, None).unwrap();
+        // From no file: every name will do.
+        check(&data, &own).unwrap();
+        data.source.path.clone_from(&own);
+        let other = folder.path().join("other.xyz");
+        check(&data, &other).unwrap();
+        let around = folder.path().join("..").join(folder.path().file_name().unwrap()).join("own.xyz");
+        for place in [own, around] {
+            assert!(check(&data, &place).unwrap_err().to_string().contains("read from this file"));
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(&data.source.path, &other).unwrap();
+            assert!(check(&data, &other).is_err());
+        }
     }
 }
