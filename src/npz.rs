@@ -16,6 +16,8 @@ const MOST_NUMBERS: u64 = 1 << 27;
 const ALWAYS: u64 = 1 << 26;
 /// Beyond that, so many times the bytes that it has in the file: positions and forces pack less than 2 to 1.
 const MOST_PACKED: u64 = 64;
+/// Longest header of an array, in bytes; NumPy's own limit is 10,000.
+const LONGEST_HEADER: u32 = 65_536;
 /// Longest string read, in bytes.
 const LONGEST_TEXT: u64 = 1 << 24;
 
@@ -62,13 +64,23 @@ impl Npz {
     fn check(&mut self, name: &str) -> Result<u64> {
         let wrong = |what: String| Error::data(Place::file(&self.path), format!("array '{name}' {what}"));
         let entry = self.archive.zip_archive().by_name(&format!("{name}.npy"));
-        let Ok(entry) = entry else { return Err(wrong("is missing".into())) };
+        let Ok(mut entry) = entry else { return Err(wrong("is missing".into())) };
         let packed = entry.compressed_size();
         if packed > self.size {
             return Err(wrong("claims more bytes than the file has; the file is damaged".into()));
         }
         if !in_proportion(entry.size(), packed) {
             return Err(wrong(OUT_OF_PROPORTION.into()));
+        }
+        // npyz makes room for as long a header as the array claims.
+        let mut start = [0; 12];
+        let read = entry.read_exact(&mut start);
+        let length = match start[6] {
+            1 => u32::from(u16::from_le_bytes([start[8], start[9]])),
+            _ => u32::from_le_bytes([start[8], start[9], start[10], start[11]]),
+        };
+        if read.is_err() || !start.starts_with(b"\x93NUMPY") || length > LONGEST_HEADER {
+            return Err(wrong("has no NumPy header; the file is damaged".into()));
         }
         // A size that is a lie ends here too: what is larger is refused below by its shape.
         std::io::copy(&mut entry.take(MOST_NUMBERS * 8 + LONGEST_TEXT), &mut std::io::sink())

@@ -517,6 +517,7 @@ fn other_formats() {
     // chemfiles would never come back from the first, and take 24 GB for the second.
     let case = |bad: String, words: &[&str]| refused(load(&put(&folder, "bad.data", bad), &types), words);
     case(data.replace("Masses", "types"), &["bad.data", "'types'"]);
+    case(data.replace("Masses", "\x0bMasses"), &["bad.data", "Masses", "no line of a header"]);
     case(data.replace("3 atoms", "1000000000 atoms"), &["1000000000 atoms", "lines follow"]);
     // And write the velocities of atoms that are not there where others' memory is.
     for id in ["0", "4", "-1", "99999999999"] {

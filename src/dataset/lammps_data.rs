@@ -67,6 +67,8 @@ const COEFFICIENTS: [&str; 14] = [
     "AngleAngle",
 ];
 
+/// Whether chemfiles takes the name for a section. What is trimmed before must be what it trims, which is ASCII without the vertical
+/// tab.
 fn is_section(name: &str) -> bool {
     SECTIONS.contains(&name) || name.strip_suffix(" Coeffs").is_some_and(|kind| COEFFICIENTS.contains(&kind))
 }
@@ -91,7 +93,7 @@ pub(super) fn check(path: &Path) -> Result<Option<String>> {
             continue;
         }
         if !in_header {
-            let name = content.trim();
+            let name = content.trim_ascii();
             if is_section(name) {
                 name.clone_into(&mut section);
             } else if section == "Velocities" && !name.is_empty() {
@@ -112,13 +114,13 @@ pub(super) fn check(path: &Path) -> Result<Option<String>> {
             atoms = content.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
         } else if !HEADER.iter().any(|word| content.contains(word)) {
             in_header = false;
-            if !is_section(content.trim()) {
+            if !is_section(content.trim_ascii()) {
                 return Err(lines.bad(format!(
                     "'{}' is no line of a header, nor a section that can be read first; write Masses or Atoms there",
                     shown(&content)
                 )));
             }
-            content.trim().clone_into(&mut section);
+            content.trim_ascii().clone_into(&mut section);
             placed = section == "Atoms";
         }
     }

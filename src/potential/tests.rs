@@ -190,6 +190,13 @@ fn arrays_packed_out_of_proportion_are_refused() {
     assert!(refusal.contains("array 'zeros' is packed more than 64 to 1"), "{refusal}");
     let refusal = write(CompressionMethod::Deflated, 100_000_000).unwrap_err().to_string();
     assert!(refusal.contains("array 'zeros' is packed more than 64 to 1"), "{refusal}");
+    // A header that claims 4 GB, in a file of some bytes.
+    let mut zip = ZipWriter::new(std::fs::File::create(&path).unwrap());
+    zip.start_file("zeros.npy", FileOptions::default()).unwrap();
+    zip.write_all(b"\x93NUMPY\x02\x00\xff\xff\xff\xff{'descr': '|u1', }").unwrap();
+    zip.finish().unwrap();
+    let refusal = crate::npz::Npz::open(&path).unwrap().numbers("zeros").unwrap_err().to_string();
+    assert!(refusal.contains("array 'zeros' has no NumPy header"), "{refusal}");
     // As many without packing, and fewer with it, are taken.
     assert_eq!(write(CompressionMethod::Stored, 9_000_000).unwrap().len(), 9_000_000);
     assert_eq!(write(CompressionMethod::Deflated, 8_000_000).unwrap().len(), 8_000_000);
