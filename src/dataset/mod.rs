@@ -24,7 +24,7 @@ mod writer_npz;
 mod writer_text;
 mod xyz;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::{Array1, Array3};
 
@@ -88,6 +88,12 @@ pub enum Keep {
 }
 
 impl Source {
+    /// Whether the frames were read from the file at this path, by whatever name.
+    pub fn is_file(&self, path: &Path) -> bool {
+        let own = self.path.as_os_str();
+        !own.is_empty() && matches!((path.canonicalize(), self.path.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    }
+
     /// What a message calls the frames: the file, or what they were made from where they are from none.
     pub fn name(&self) -> String {
         match self.path.as_os_str().is_empty() {

@@ -30,16 +30,11 @@ fn options(data: &Dataset, frames: usize) -> WriteOptions {
 /// # Errors
 /// [`Error::Usage`] for a format without forces; as [`Writer::create`].
 pub fn check(data: &Dataset, output: &Path) -> Result<()> {
-    let source = &data.source.path;
-    if let (false, Ok(there), Ok(read)) =
-        (source.as_os_str().is_empty(), output.canonicalize(), source.canonicalize())
-    {
-        if there == read {
-            return Err(Error::usage(format!(
-                "{}: the frames were read from this file; give another name for the output",
-                output.display()
-            )));
-        }
+    if data.source.is_file(output) {
+        return Err(Error::usage(format!(
+            "{}: the frames were read from this file; give another name for the output",
+            output.display()
+        )));
     }
     let options = WriteOptions { velocities: false, ..options(data, data.len()) };
     match Writer::create(output, &options)?.holds() {
@@ -73,6 +68,7 @@ impl Labelled<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Source;
     use ndarray::Array3;
 
     #[test]
@@ -84,16 +80,16 @@ mod tests {
         let mut data = Dataset::from_arrays(vec![1, 1], positions, None, None, None).unwrap();
         // From no file: every name will do.
         check(&data, &own).unwrap();
-        data.source.path.clone_from(&own);
+        data.source = Source { path: own.clone(), ..data.source };
         let other = folder.path().join("other.xyz");
         check(&data, &other).unwrap();
         let around = folder.path().join("..").join(folder.path().file_name().unwrap()).join("own.xyz");
-        for place in [own, around] {
-            assert!(check(&data, &place).unwrap_err().to_string().contains("read from this file"));
+        for place in [&own, &around] {
+            assert!(check(&data, place).unwrap_err().to_string().contains("read from this file"));
         }
         #[cfg(unix)]
         {
-            std::os::unix::fs::symlink(&data.source.path, &other).unwrap();
+            std::os::unix::fs::symlink(&own, &other).unwrap();
             assert!(check(&data, &other).is_err());
         }
     }
