@@ -44,6 +44,18 @@ pub(crate) fn lock(_file: &File) -> bool {
     true
 }
 
+/// Gives a file up that is this process's own. Closing it is not enough: a process that is being started elsewhere in this
+/// one holds it open for a moment too.
+#[cfg(unix)]
+pub(crate) fn unlock(file: &File) {
+    use rustix::fs::{flock, FlockOperation};
+    // Where it cannot be given up it was never taken.
+    let _ = flock(file, FlockOperation::Unlock);
+}
+
+#[cfg(not(unix))]
+pub(crate) fn unlock(_file: &File) {}
+
 /// A temporary file beside `path` with these bytes, durable.
 fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

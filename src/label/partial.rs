@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::owner::{Owner, DIGEST};
 use crate::error::Place;
-use crate::files::{create_locked, lock};
+use crate::files::{create_locked, lock, unlock};
 use crate::{Error, Result};
 
 const CHECK: usize = 16;
@@ -39,6 +39,16 @@ pub(super) struct Partial {
     file: Option<File>,
     whole: usize,
     flushed: Instant,
+    /// Whose file it is: a forked child has the same, and must not give it up.
+    process: u32,
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if let Some(file) = self.file.as_ref().filter(|_| self.process == std::process::id()) {
+            unlock(file);
+        }
+    }
 }
 
 impl Partial {
@@ -46,8 +56,15 @@ impl Partial {
     /// come along.
     pub fn open(path: &Path, owner: Owner) -> Result<(Self, Vec<usize>)> {
         let header = owner.header(path)?;
-        let mut partial =
-            Partial { path: path.to_owned(), owner, header, file: None, whole: 0, flushed: Instant::now() };
+        let mut partial = Partial {
+            path: path.to_owned(),
+            owner,
+            header,
+            file: None,
+            whole: 0,
+            flushed: Instant::now(),
+            process: std::process::id(),
+        };
         let mut failing = Vec::new();
         if path.exists() {
             if !path.is_file() {
