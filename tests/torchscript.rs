@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use analytic::{water, Frame};
 use approx::assert_relative_eq;
 use boltzdrift::potential::{evaluate, Potential, Spec};
+use boltzdrift::train::device::{resolve, Choice};
 use boltzdrift::Result;
 use module_file::{write, write_forward};
 use ndarray::{s, Array1, Array3, ArrayView3};
@@ -289,4 +290,80 @@ fn the_first_frame_that_fails_is_named() {
     let mut model = open(&path, ",batch=5").unwrap();
     model.energies_forces(&SPECIES, x.view(), energies.view_mut(), forces.view_mut()).unwrap();
     assert!(energies[17].is_nan() && energies[18].is_finite(), "a walk rejects it by itself");
+}
+
+/// What must hold on every device: the molecule's own numbers, from modules that make tensors of their own too, and
+/// memory that ends.
+fn everything_on(device: &str) {
+    let (_keep, folder) = room();
+    let path = folder.join("water.pt");
+    let (x, e, f) = frames(50);
+    let on = |options: &str| format!(",device={device}{options}");
+    // Parameters and buffers would go along; a constant made in forward says where.
+    water_file(&path, "x = positions + torch.new_zeros(positions, [3])", "return e", "Tensor");
+    for options in ["", ",batch=1", ",batch=7"] {
+        let mut model = open(&path, &on(options)).unwrap();
+        for _ in 0..2 {
+            close(&evaluate(model.as_mut(), &SPECIES, x.view()).unwrap(), (&e, &f), 1e-10);
+        }
+    }
+    let mut single = open(&path, &on(",dtype=float32")).unwrap();
+    let (energies, forces) = evaluate(single.as_mut(), &SPECIES, x.view()).unwrap();
+    let size = |v: &Array3<f64>| v.mapv(|v| v * v).mean().unwrap().sqrt();
+    assert!(size(&(&forces - &f)) < 1e-4 * size(&f));
+    assert!((&energies - &e).iter().all(|off| off.abs() < 1e-3));
+    // Forces of the module's own come back from the device as they are.
+    write_forward(
+        &path,
+        "Tuple[Tensor, Tensor]",
+        &["return (torch.sum(positions * positions, [1, 2]), positions * -2.0)"],
+    );
+    let squares: Array1<f64> = x.outer_iter().map(|x| x.mapv(|x| x * x).sum()).collect();
+    let mut model = open(&path, &on("")).unwrap();
+    close(&evaluate(model.as_mut(), &SPECIES, x.view()).unwrap(), (&squares, &(&x * -2.0)), 1e-12);
+    // 16 TB are more than any device has.
+    let memory = |frames: usize| {
+        format!(
+            "x = positions\n    if positions.size(0) > {frames}:\n      big = torch.new_zeros(positions, [2199023255552])\n    \
+             else:\n      big = positions"
+        )
+    };
+    // What nothing comes of would not be computed.
+    let used = "return e + 0.0 * torch.sum(big)";
+    water_file(&path, &memory(3), used, "Tensor");
+    let mut model = open(&path, &on("")).unwrap();
+    close(&evaluate(model.as_mut(), &SPECIES, x.view()).unwrap(), (&e, &f), 1e-10);
+    fails(&path, &on(",batch=4"), x.view(), &["frame 0", "smaller batch=N"]);
+    water_file(&path, &memory(0), used, "Tensor");
+    fails(&path, &on(""), x.view(), &["frame 0", "memory ends at 1 frames"]);
+    // NaN, where it arises.
+    water_file(&path, "x = positions", "return e + torch.sqrt(5.0 - x[:, 2, 0])", "Tensor");
+    let mut bad = x.clone();
+    bad[[31, 2, 0]] += 9.0;
+    fails(&path, &on(",batch=8"), bad.view(), &["frame 31: the energy is not finite"]);
+}
+
+#[test]
+fn everything_on_the_cpu() {
+    everything_on("cpu");
+}
+
+#[test]
+fn everything_on_cuda() {
+    if resolve(Choice::Cuda(0)).is_err() {
+        println!("skipped: no CUDA device, or a libtorch without CUDA");
+        return;
+    }
+    everything_on("cuda:0");
+    let (_keep, folder) = room();
+    let path = folder.join("lost.pt");
+    let (x, ..) = frames(3);
+    // A tensor made on the CPU meets positions on the device.
+    write_forward(
+        &path,
+        "Tensor",
+        &["w = torch.ones([3, 3], dtype=7)", "return torch.sum(positions * w, [1, 2])"],
+    );
+    fails(&path, ",device=cuda", x.view(), &["lost.pt", "same device", "device=positions.device"]);
+    assert!(open(&path, ",device=cuda:99").err().unwrap().to_string().contains("cuda:99"));
 }
