@@ -49,6 +49,19 @@ pub(crate) fn turn([w, axis @ ..]: [f64; 4], arm: Vector) -> Vector {
     std::array::from_fn(|c| arm[c] + 2.0 * (w * once[c] + twice[c]))
 }
 
+/// Every frame of `positions` (N, n, 3) less the mean of its atoms, turned nowhere.
+pub fn centered(positions: ArrayView3<f64>) -> Array3<f64> {
+    let mut out = positions.to_owned();
+    let weights = vec![1.0; positions.dim().1];
+    for mut frame in out.outer_iter_mut() {
+        let middle = center(&weights, frame.view());
+        for mut atom in frame.outer_iter_mut() {
+            (0..3).for_each(|c| atom[c] -= middle[c]);
+        }
+    }
+    out
+}
+
 /// Every frame of `positions` (N, n, 3) centered and turned onto frame `reference`, all atoms alike (proper rotations
 /// only, Kabsch 1976), and with it vectors at the atoms (N, n, 3), for example forces. Work in Cartesian coordinates
 /// needs this: two frames that differ by a rotation are one state.
@@ -102,6 +115,11 @@ mod tests {
         for ((k, a, c), value) in x.indexed_iter() {
             assert!((value - (first[[0, a, c]] - middle[c])).abs() < 1e-12);
             assert!((f[[k, a, c]] - force[[0, a, c]]).abs() < 1e-12);
+        }
+        // Centered only, they stay turned as they are.
+        for ((k, a, c), value) in centered(rotated(&first, 1.5).view()).indexed_iter() {
+            let arm = std::array::from_fn(|d| first[[0, a, d]] - middle[d]);
+            assert!((value - turn(quaternions[k], arm)[c]).abs() < 1e-12);
         }
     }
 }

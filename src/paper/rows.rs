@@ -165,17 +165,26 @@ pub fn rows() -> Vec<Row> {
         ),
         row("laplace-dist", "Eq. 8, the kernel of the image models", laplace, None),
     ];
-    for (name, of, label) in [
-        ("placebo-fk-dist-0.1", "fk-dist-0.1", "FK-Dist with forces shuffled between frames"),
-        ("placebo-fi-coord-0.01", "fi-coord-0.01", "FI with forces shuffled between frames"),
+    // The controls: rows once more with one thing changed.
+    for (name, of, label, placebo) in [
+        ("drift-coord-unturned", "drift-coord", "Table 3, Drifting, frames not turned onto one", false),
+        ("fi-coord-0.01-unturned", "fi-coord-0.01", "Table 3, FI, frames not turned onto one", false),
+        ("placebo-fk-dist-0.1", "fk-dist-0.1", "FK-Dist with forces shuffled between frames", true),
+        ("placebo-fi-coord-0.01", "fi-coord-0.01", "FI with forces shuffled between frames", true),
     ] {
         let found = all.iter().find(|row| row.name == of).cloned();
         all.extend(found.map(|row| {
+            let change = |with: Overrides| match placebo {
+                true => Overrides { placebo: Some(true), ..with },
+                false => Overrides { superpose: Some(false), ..with },
+            };
             let kind = match row.kind {
-                Kind::Drifting(with) => Kind::Drifting(Box::new(Overrides { placebo: Some(true), ..*with })),
+                Kind::Drifting(with) => Kind::Drifting(Box::new(change(*with))),
                 other => other,
             };
-            Row { name, label, kind, placebo: true, published: None }
+            // The paper does not say whether it turns its frames: its figures stand beside both.
+            let published = row.published.filter(|_| !placebo);
+            Row { name, label, kind, placebo, published }
         }));
     }
     all
@@ -192,7 +201,7 @@ mod tests {
         let mut names: Vec<_> = all.iter().map(|row| row.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), 17);
+        assert_eq!(names.len(), 19);
         for row in &all {
             if let Kind::Drifting(overrides) = &row.kind {
                 let given = Overrides { temperature: Some(500.0), ..(**overrides).clone() };

@@ -14,7 +14,7 @@ use crate::drift::features::PairDistances;
 use crate::drift::kernel::{Field, Labels, Normalization};
 use crate::molecule::features::distances;
 use crate::molecule::metric::{metric_score, Metric};
-use crate::molecule::superposition::aligned;
+use crate::molecule::superposition::{aligned, centered};
 use crate::sampler::noise::{Purpose, Stream};
 use crate::units::BOLTZMANN;
 use crate::{Error, Result};
@@ -151,7 +151,12 @@ fn features(
     let positions = dataset.positions.view();
     if settings.space == Space::Cartesian {
         let reference = weights.map_or(dataset.len() / 2, |weights| weights.frame(0.5));
-        let (positions, forces) = aligned(positions, forces.map(|forces| forces.view()), reference);
+        let forces = forces.map(|forces| forces.view());
+        let (positions, forces) = if settings.superpose {
+            aligned(positions, forces, reference)
+        } else {
+            (centered(positions), forces.map(|forces| forces.to_owned()))
+        };
         let (frames, atoms, _) = positions.dim();
         let flat = |x: ndarray::Array3<f64>| {
             x.into_shape_with_order((frames, 3 * atoms)).map_err(|error| Error::Numeric(error.to_string()))
@@ -274,6 +279,20 @@ mod tests {
             for row in moved.rows() {
                 assert!(force.rows().into_iter().any(|other| other == row), "{space}");
             }
+        }
+    }
+
+    #[test]
+    fn frames_that_are_not_to_be_turned_are_centered_only() {
+        let data = Springs::new(&ETHANOL).canonical(300.0, 5, 1);
+        let given =
+            Overrides { space: Some(Space::Cartesian), superpose: Some(false), ..Overrides::default() };
+        let (y, force) = features(&data, &settings(given), None).unwrap();
+        let labels = data.forces.as_ref().unwrap();
+        for ((k, atom, c), label) in labels.indexed_iter() {
+            let middle = data.positions.slice(ndarray::s![k, .., c]).mean().unwrap();
+            assert!((y[[k, 3 * atom + c]] - (data.positions[[k, atom, c]] - middle)).abs() < 1e-12);
+            assert_eq!(force.as_ref().unwrap()[[k, 3 * atom + c]], *label);
         }
     }
 

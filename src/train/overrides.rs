@@ -68,6 +68,9 @@ pub struct Overrides {
     /// A control: forces, turned with their frames or carried to pair distances, go to other frames at random (fi, fk). What is
     /// gained with them is not due to the forces.
     pub placebo: Option<bool>,
+    /// Turn every frame, and its forces with it, onto the middle one (Cartesian space); true where absent. Without, frames
+    /// are centered only: for a window so short that the molecule hardly turns in it, as the paper's.
+    pub superpose: Option<bool>,
 }
 
 macro_rules! later_wins {
@@ -123,7 +126,8 @@ impl Overrides {
             joint_softmax,
             bandwidths,
             normalize_field,
-            placebo
+            placebo,
+            superpose
         )
     }
 

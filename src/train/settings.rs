@@ -81,6 +81,13 @@ pub struct Settings {
     /// Whether the forces are those of other frames, a control.
     #[serde(default)]
     pub placebo: bool,
+    /// Whether every frame is turned onto one (Cartesian space).
+    #[serde(default = "yes")]
+    pub superpose: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn scaled() -> Scale {
@@ -112,6 +119,7 @@ impl Settings {
             (given.metric.is_some() && !in_distances, "metric"),
             (given.normalization.is_some() && !forces, "normalization"),
             (given.placebo.is_some() && !forces, "placebo"),
+            (given.superpose.is_some() && space != Space::Cartesian, "superpose"),
             (given.alignment.is_some() && !method.aligns(), "alignment"),
             (given.lines.is_some() && !sliced, "lines"),
             (given.torsion_lines.is_some() && !sliced, "torsion_lines"),
@@ -162,6 +170,7 @@ impl Settings {
             bandwidths: given.bandwidths.clone().unwrap_or_default(),
             normalize_field: given.normalize_field.unwrap_or(false),
             placebo: given.placebo.unwrap_or(false),
+            superpose: given.superpose.unwrap_or(true),
         };
         settings.check()?;
         Ok(settings)
@@ -305,6 +314,7 @@ mod tests {
             ("method = 'fk'\nmetric = 'full'", "--temperature"),
             ("method = 'drift'\nbandwidths = [1.0, -2.0]", "bandwidths"),
             ("space = 'cartesian'", "space"),
+            ("method = 'drift'\nsuperpose = false", "superpose"),
             ("method = 'fi'\nalignment = 'energy'", "alignment"),
         ] {
             let error = Settings::resolve(&toml::from_str(bad).unwrap()).unwrap_err();
