@@ -1,7 +1,7 @@
 //! The rows: what is trained, and what the paper reports for it.
 
 use crate::drift::kernel::Kernel;
-use crate::train::{Method, Overrides, Space};
+use crate::train::{Method, Overrides, Scale, Space};
 
 /// The paper's figures of a row: those of Table 3 where it is in both; NaN where it has none.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -74,6 +74,8 @@ pub fn rows() -> Vec<Row> {
     let fk = |space, gamma| settings(ForceAligned, space, None, Some(gamma));
     let both = |space, omega, gamma| settings(Combined, space, Some(omega), Some(gamma));
     let naive = Overrides { projection: Some("naive".into()), ..fi(Distance, 0.1) };
+    // Over kT as in Eq. 32, with the weight of Table 3.
+    let unscaled = Overrides { normalization: Some(Scale::Physical), omega: Some(0.01), ..naive.clone() };
     let laplace = Overrides { kernel: Some(Kernel::Laplace), ..settings(Drift, Distance, None, None) };
     let mut all = vec![
         Row {
@@ -163,6 +165,12 @@ pub fn rows() -> Vec<Row> {
             naive,
             Some([f64::NAN, 0.317, f64::NAN, f64::NAN, f64::NAN, f64::NAN]),
         ),
+        row(
+            "fi-dist-naive-unscaled",
+            "section 5.3, FI with J F, Eq. 32",
+            unscaled,
+            Some([f64::NAN, 0.317, f64::NAN, f64::NAN, f64::NAN, f64::NAN]),
+        ),
         row("laplace-dist", "Eq. 8, the kernel of the image models", laplace, None),
     ];
     // The controls: rows once more with one thing changed.
@@ -201,7 +209,7 @@ mod tests {
         let mut names: Vec<_> = all.iter().map(|row| row.name).collect();
         names.sort_unstable();
         names.dedup();
-        assert_eq!(names.len(), 19);
+        assert_eq!(names.len(), 20);
         for row in &all {
             if let Kind::Drifting(overrides) = &row.kind {
                 let given = Overrides { temperature: Some(500.0), ..(**overrides).clone() };
