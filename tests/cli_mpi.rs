@@ -1,7 +1,7 @@
 //! `train --mpi`: ranks of a real MPI job that train together, fail together and stop together.
 //!
 //! Needs the MPI that `make setup` puts into `.venv`, or another one below the folder BOLTZDRIFT_TEST_MPI, with `bin/mpiexec` and
-//! `lib/libmpi.so`; without one these tests say so and pass.
+//! `lib/libmpi.so.12` or `.40`; without one these tests say so and pass.
 // A failed expectation is what a test is for.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(all(feature = "train", unix))]
@@ -27,11 +27,16 @@ const WHOLE: &str = "width = 24\ndepth = 2\nnoise = 8\nbatch = 1024\nlines = 8\n
 /// Longer than anything here takes, and shorter than a hang.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-fn prefix() -> Option<PathBuf> {
+/// The folder and the library.
+fn installed() -> Option<(PathBuf, PathBuf)> {
     let folder = std::env::var_os("BOLTZDRIFT_TEST_MPI")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv"), PathBuf::from);
-    if folder.join("bin/mpiexec").exists() && folder.join("lib/libmpi.so").exists() {
-        return Some(folder);
+    // Not libmpi.so, which in wheels is no link.
+    let libraries = ["libmpi.so.12", "libmpi.so.40"].map(|name| folder.join("lib").join(name));
+    if let (true, Some(library)) =
+        (folder.join("bin/mpiexec").exists(), libraries.into_iter().find(|path| path.exists()))
+    {
+        return Some((folder, library));
     }
     eprintln!("skipped: no MPI in {} (make setup installs one into .venv)", folder.display());
     None
@@ -52,17 +57,18 @@ fn water(frames: usize, seed: u64) -> String {
 
 struct Room {
     prefix: PathBuf,
+    library: PathBuf,
     _keep: tempfile::TempDir,
     folder: PathBuf,
 }
 
 impl Room {
     fn new() -> Option<Room> {
-        let (prefix, keep) = (prefix()?, tempfile::tempdir().unwrap());
+        let ((prefix, library), keep) = (installed()?, tempfile::tempdir().unwrap());
         let folder = keep.path().to_owned();
         std::fs::write(folder.join("water.xyz"), water(300, 17)).unwrap();
         std::fs::write(folder.join("whole.toml"), WHOLE).unwrap();
-        Some(Room { prefix, _keep: keep, folder })
+        Some(Room { prefix, library, _keep: keep, folder })
     }
 
     /// Starts ranks, in each of which `$rank` is its number, and the file of that name holds its process.
@@ -107,17 +113,19 @@ impl Room {
     }
 
     fn mpi(&self) -> String {
-        format!("--mpi={}", self.prefix.join("lib/libmpi.so").display())
+        format!("--mpi={}", self.library.display())
     }
 
     fn bytes(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.folder.join(name)).unwrap()
     }
 
-    fn wait_for(&self, name: &str) {
+    /// Until the job has written a file.
+    fn wait_for(&self, job: &mut Child, name: &str) {
         let start = Instant::now();
         while !self.folder.join(name).exists() {
-            assert!(start.elapsed() < PATIENCE, "{name} does not appear");
+            let ended = job.try_wait().unwrap().is_some();
+            assert!(start.elapsed() < PATIENCE && !ended, "{name} does not appear");
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -129,7 +137,8 @@ impl Room {
     }
 }
 
-const TRAIN: &str = "train water.xyz --length-unit angstrom --config whole.toml --temperature 300K --device cpu";
+const TRAIN: &str =
+    "train water.xyz --length-unit angstrom --config whole.toml --temperature 300K --device cpu";
 
 #[test]
 fn any_number_of_ranks_writes_the_sampler_of_one() {
@@ -162,8 +171,8 @@ fn parts_of_any_size_give_the_losses_of_one_rank() {
         checkpoint.state.losses
     };
     // A kill at the first checkpoint leaves the losses so far.
-    let stop = |job: Child, name: &str| {
-        room.wait_for(name);
+    let stop = |mut job: Child, name: &str| {
+        room.wait_for(&mut job, name);
         room.signal(0, "-INT");
         room.end(job)
     };
@@ -183,8 +192,8 @@ fn a_rank_that_dies_ends_the_job_and_its_checkpoint_goes_on() {
     let Some(room) = Room::new() else { return };
     let steps = "--steps 400 --checkpoint-every 50";
     good(&room.folder, &format!("{TRAIN} --steps 400 -o alone.safetensors"));
-    let job = room.start(2, &format!("{TRAIN} {steps} -o out.safetensors {}", room.mpi()));
-    room.wait_for("out.safetensors.checkpoint");
+    let mut job = room.start(2, &format!("{TRAIN} {steps} -o out.safetensors {}", room.mpi()));
+    room.wait_for(&mut job, "out.safetensors.checkpoint");
     room.signal(1, "-KILL");
     let (output, said) = room.end(job);
     assert!(!output.status.success(), "{said}");
@@ -198,9 +207,11 @@ fn a_rank_that_dies_ends_the_job_and_its_checkpoint_goes_on() {
 #[test]
 fn one_rank_that_is_asked_to_stop_stops_all() {
     let Some(room) = Room::new() else { return };
-    let job = room
-        .start(2, &format!("{TRAIN} --steps 1000000 --checkpoint-every 50 -o out.safetensors {}", room.mpi()));
-    room.wait_for("out.safetensors.checkpoint");
+    let mut job = room.start(
+        2,
+        &format!("{TRAIN} --steps 1000000 --checkpoint-every 50 -o out.safetensors {}", room.mpi()),
+    );
+    room.wait_for(&mut job, "out.safetensors.checkpoint");
     room.signal(1, "-TERM");
     let (output, said) = room.end(job);
     assert!(!output.status.success());
@@ -228,7 +239,10 @@ fn ranks_that_fail_or_differ_end_the_job_with_the_reason() {
     assert!(!room.folder.join("out.safetensors").exists());
     // Without --mpi every process trains for itself, which is said.
     let (output, said) = room.ranks(2, &format!("{TRAIN} --steps 50 -o of-$rank.safetensors"));
-    assert!(output.status.success() && said.contains("one of 2 processes that each train for themselves"), "{said}");
+    assert!(
+        output.status.success() && said.contains("one of 2 processes that each train for themselves"),
+        "{said}"
+    );
     assert!(room.bytes("of-0.safetensors") == room.bytes("of-1.safetensors"));
 }
 
@@ -262,7 +276,8 @@ fn ranks_share_out_samples_and_labels() {
     // The parts one after the other are the whole. Labels take the part of a rank as a range of frames.
     for count in [1, 2, 4] {
         let n = 40 / count;
-        let sample = format!("sample water.safetensors --first $((rank*{n})) -n {n} -o s$rank.xyz --velocities");
+        let sample =
+            format!("sample water.safetensors --first $((rank*{n})) -n {n} -o s$rank.xyz --velocities");
         let frames = format!("$((rank*30/{count})):$(((rank+1)*30/{count}))");
         let label = format!("label data.npz --potential gdml:field.npz --frames {frames} -o l$rank.xyz");
         for (arguments, letter) in [(sample, "s"), (label, "l")] {
@@ -275,6 +290,7 @@ fn ranks_share_out_samples_and_labels() {
     // A rank that fails leaves the others' files as they are, and its own part can be made later.
     std::fs::remove_file(room.folder.join("l0.xyz")).unwrap();
     std::fs::write(room.folder.join("bad0"), "").unwrap();
-    let (output, _) = room.ranks(2, "sample $(test $rank = 0 && echo bad0 || echo water.safetensors) -n 20 -o t$rank.xyz");
+    let (output, _) =
+        room.ranks(2, "sample $(test $rank = 0 && echo bad0 || echo water.safetensors) -n 20 -o t$rank.xyz");
     assert!(!output.status.success() && !room.folder.join("t0.xyz").exists());
 }

@@ -1,6 +1,9 @@
 //! The ranks of one training. Each takes its part of the batch through the network; outputs, targets and weight gradients are
 //! handed round, and every rank then does the same with the same numbers.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
 use tch::Tensor;
 
 use crate::generator::to_vec;
@@ -11,6 +14,8 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(super) struct Company {
     ranks: Box<dyn Ranks>,
+    /// Nanoseconds in messages, waiting for the others among them.
+    messages: AtomicU64,
 }
 
 impl Company {
@@ -25,7 +30,19 @@ impl Company {
                 ranks.count()
             )));
         }
-        Ok(Company { ranks })
+        Ok(Company { ranks, messages: AtomicU64::new(0) })
+    }
+
+    fn timed<T>(&self, work: impl FnOnce(&dyn Ranks) -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let answer = work(&*self.ranks);
+        self.messages.fetch_add(start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+        answer
+    }
+
+    /// Seconds in messages so far.
+    pub fn seconds(&self) -> f64 {
+        self.messages.load(Ordering::Relaxed) as f64 * 1e-9
     }
 
     /// Whether this is the rank that writes.
@@ -69,7 +86,7 @@ impl Company {
         let mut numbers = to_vec(mine)?;
         // All give equally many: shares differ by a row at most.
         numbers.resize(total.div_ceil(count) * columns as usize, 0.0);
-        let mut all = self.ranks.gather(&numbers)?;
+        let mut all = self.timed(|ranks| ranks.gather(&numbers))?;
         if !total.is_multiple_of(count) {
             let of = |rank: usize| {
                 let length = share(total, rank, count).len() * columns as usize;
@@ -90,13 +107,13 @@ impl Company {
         let piece = length.div_ceil(count).max(1);
         let mut numbers = to_vec(mine)?;
         numbers.resize(piece * count, 0.0);
-        let theirs = self.ranks.exchange(&numbers)?;
+        let theirs = self.timed(|ranks| ranks.exchange(&numbers))?;
         let pieces = theirs.chunks_exact(piece).map(<[f32]>::to_vec).collect();
         let sum = in_pairs(pieces, |mut a: Vec<f32>, b| {
             a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
             Ok(a)
         })?;
-        let all = self.ranks.gather(&sum.unwrap_or_default())?;
+        let all = self.timed(|ranks| ranks.gather(&sum.unwrap_or_default()))?;
         Ok(Tensor::f_from_slice(&all)?.f_narrow(0, 0, length as i64)?)
     }
 }

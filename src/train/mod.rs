@@ -338,6 +338,11 @@ impl Trainer {
         self.seconds
     }
 
+    /// Seconds that this process has spent in messages to other ranks, waiting for them among that.
+    pub fn seconds_in_messages(&self) -> f64 {
+        self.company.as_ref().map_or(0.0, |company| company.seconds())
+    }
+
     /// (step, mean loss since the entry before).
     pub fn losses(&self) -> &[(usize, f64)] {
         &self.losses

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use boltzdrift::dataset::{Dataset, Keep};
 use boltzdrift::ranks::mpi::Mpi;
@@ -210,6 +211,7 @@ impl Train {
             say(&describe(&data, &trainer, &said))?;
         }
         let bar = Bar::new(quiet, "training", "steps");
+        let start = Instant::now();
         let ended = trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
             bar.set(progress.step as u64, Some(progress.steps as u64));
             bar.note(format!("loss {:.5}", progress.loss));
@@ -225,6 +227,13 @@ impl Train {
             mpi.end();
         }
         ended?;
+        if mpi.is_some() {
+            let (all, messages) = (start.elapsed().as_secs_f64(), trainer.seconds_in_messages());
+            log::info!(
+                "{all:.2} s of steps, of which {messages:.2} s ({:.0} %) in messages, waiting for other ranks among that",
+                100.0 * messages / all
+            );
+        }
         if !trainer.leads() {
             return Ok(());
         }
