@@ -33,12 +33,20 @@ for name in "$@"; do
         cat "$log" >&2
         exit 1
     }
+    # What is written by hand is short. More bytes would only make an execution longer.
+    case $name in
+    units) longest=128 ;;
+    selection | settings) longest=1024 ;;
+    *) longest=16384 ;;
+    esac
     old=()
     [ ! -d "tests/fuzz_seeds/$name" ] || old=("tests/fuzz_seeds/$name")
     start=$SECONDS
     status=0
-    ASAN_OPTIONS=detect_leaks=0 "$folder/x86_64-unknown-linux-gnu/release/$name" "$corpus" "${old[@]}" -artifact_prefix="fuzz/artifacts/$name/" \
-        -max_total_time="$seconds" -max_len=16384 -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+    # Several times faster: two calls of each allocation's stack are kept, less freed memory is held back, and uses of a
+    # function's stack after its return are not looked for. Run a finding again without these for its whole story.
+    ASAN_OPTIONS=detect_leaks=0:malloc_context_size=2:detect_stack_use_after_return=0:quarantine_size_mb=16 "$folder/x86_64-unknown-linux-gnu/release/$name" "$corpus" "${old[@]}" -artifact_prefix="fuzz/artifacts/$name/" \
+        -max_total_time="$seconds" -max_len="$longest" -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 \
         -print_final_stats=1 >"$log" 2>&1 || status=$?
     echo "$name $(awk '/number_of_executed_units/ { print $2 }' "$log") $((SECONDS - start))" >>"$counts"
     tail -n 1 "$counts"

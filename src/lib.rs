@@ -7,8 +7,8 @@
 //! distances, feature forces, thermometer) → [`potential`] (energies and forces of many frames) → [`label`]
 //! (the same for a whole trajectory, kept as it grows) → [`sampler`] (the exported file and its torch-free
 //! inference) → [`equilibrate`] (states at a temperature, by Monte Carlo) → `fit` (a force field from force
-//! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `generator`,
-//! `train` (these five need the feature `train`, as does `cuda`, what they and sampling do on a CUDA device) → [`metrics`] (samples against a reference) → `paper` (the rows of the
+//! labels) → `calibrate` (fit and equilibration as stages) → `drift` (the drifting fields) → `ranks` (processes that
+//! compute together) → `generator`, `train` (these six need the feature `train`, as does `cuda`, what they and sampling do on a CUDA device) → [`metrics`] (samples against a reference) → `paper` (the rows of the
 //! paper's tables) → [`report`] (what
 //! the user reads) → [`calls`] (what foreign callers may ask) → [`c_api`] and `cxx_api`, its skins for C and C++. A potential on libtorch asks
 //! `train` where to run.
@@ -48,6 +48,8 @@ mod npz_out;
 #[cfg(feature = "train")]
 pub mod paper;
 pub mod potential;
+#[cfg(feature = "train")]
+pub mod ranks;
 pub mod report;
 pub mod sampler;
 #[cfg(feature = "train")]

@@ -88,8 +88,12 @@ fn mutated(stream: &mut Stream, from: &[Vec<u8>]) -> Vec<u8> {
 #[test]
 fn hostile_input_is_refused() {
     let count: u64 = std::env::var("BOLTZDRIFT_FUZZ").map_or(1000, |count| count.parse().unwrap());
+    let only = std::env::var("BOLTZDRIFT_FUZZ_ONLY").ok();
     let before = peak();
     for (number, target) in TARGETS.iter().enumerate() {
+        if only.as_deref().is_some_and(|only| only != target.name) {
+            continue;
+        }
         let mut from = (target.seeds)();
         assert!(!from.is_empty() && from.iter().all(|seed| !seed.is_empty()), "{}: no seeds", target.name);
         from.extend(seeds::found(target.name));

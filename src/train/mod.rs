@@ -5,6 +5,7 @@
 
 mod adam;
 pub mod checkpoint;
+mod company;
 pub mod device;
 pub mod diffusion;
 pub mod draw;
@@ -19,6 +20,7 @@ mod resident;
 pub mod settings;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::Axis;
@@ -26,6 +28,7 @@ use tch::{Kind, Tensor};
 
 use adam::{Adam, Step};
 use checkpoint::Checkpoint;
+use company::Company;
 use draw::{spread, Drawn, Plan, Weights};
 pub use kernel::FieldFigures;
 use kernel::KernelDrift;
@@ -39,6 +42,7 @@ use crate::generator::{layers, parameters, to_vec, Generator};
 use crate::molecule::bonds::Bonds;
 use crate::molecule::features::distances;
 use crate::molecule::symmetry::SymmetryGroup;
+use crate::ranks::Ranks;
 use crate::sampler::file::{Model, Record, Shape, FORMAT_VERSION};
 use crate::{Error, Result};
 
@@ -89,6 +93,8 @@ pub struct Trainer {
     device: tch::Device,
     record: Record,
     plan: Plan,
+    /// The other ranks, where the batch is shared with some.
+    company: Option<Arc<Company>>,
 }
 
 impl Trainer {
@@ -200,6 +206,7 @@ impl Trainer {
             record,
             settings,
             plan,
+            company: None,
         })
     }
 
@@ -257,6 +264,47 @@ impl Trainer {
         Ok(trainer)
     }
 
+    /// Shares the batch with other ranks, each of which has made the same trainer and makes the same calls: every rank takes its
+    /// part of the batch through the network, and all of them make the step that one rank would make with the whole batch. Where
+    /// every part is 256 samples, or 512, 1024 and so on, that is so to the last bit, else to rounding; whatever the parts, all ranks
+    /// have the same bytes. Only rank 0 writes checkpoints.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] on another device than the CPU; [`Error::Usage`] where there are more ranks than samples of a batch,
+    /// or where the ranks do not hold the same program, settings, frames and state; what the ranks return.
+    pub fn among(mut self, ranks: Box<dyn Ranks>) -> Result<Self> {
+        if self.device != tch::Device::Cpu {
+            return Err(Error::Unsupported(
+                "ranks train together on the CPU only; give --device cpu, or train on one rank".into(),
+            ));
+        }
+        let company = Company::new(ranks, self.settings.batch)?;
+        let settings =
+            serde_json::to_vec(&self.settings).map_err(|error| Error::Numeric(error.to_string()))?;
+        let mut state = self.step.to_le_bytes().to_vec();
+        for tensor in [self.generator.flat(), &self.average, &self.adam.mean, &self.adam.square] {
+            state.extend(to_vec(tensor)?.iter().flat_map(|number| number.to_le_bytes()));
+        }
+        company.require_same(&[
+            ("version of boltzdrift", crate::VERSION.as_bytes()),
+            ("set of settings", &settings),
+            ("set of frames", self.record.data_digest.as_bytes()),
+            ("set of weights of the frames", self.weights_digest().unwrap_or_default().as_bytes()),
+            ("state to begin with", &state),
+        ])?;
+        let company = Arc::new(company);
+        if let Objective::Sliced(sliced) = &mut self.objective {
+            sliced.share_with(Arc::clone(&company));
+        }
+        self.company = Some(company);
+        Ok(self)
+    }
+
+    /// Whether this rank is the one that writes; the only one always is.
+    pub fn leads(&self) -> bool {
+        self.company.as_ref().is_none_or(|company| company.leads())
+    }
+
     /// Digest of the weights of the frames, where they have any.
     fn weights_digest(&self) -> Option<&str> {
         self.plan.weights.as_ref().map(Weights::digest)
@@ -290,6 +338,11 @@ impl Trainer {
         self.seconds
     }
 
+    /// Seconds that this process has spent in messages to other ranks, waiting for them among that.
+    pub fn seconds_in_messages(&self) -> f64 {
+        self.company.as_ref().map_or(0.0, |company| company.seconds())
+    }
+
     /// (step, mean loss since the entry before).
     pub fn losses(&self) -> &[(usize, f64)] {
         &self.losses
@@ -318,16 +371,19 @@ impl Trainer {
             self.seconds += start.elapsed().as_secs_f64();
             let Some(loss) = loss else { continue };
             let answer = progress(Progress { step: self.step, steps: self.settings.steps, loss });
+            let stop = self.agreed(answer == Continue::Stop)?;
             let done = self.step == self.settings.steps;
             match checkpoint {
                 Some((path, every))
-                    if answer == Continue::Stop || (self.step % every.max(1) < LOOK_EVERY && !done) =>
+                    if self.leads() && (stop || (self.step % every.max(1) < LOOK_EVERY && !done)) =>
                 {
                     self.checkpoint()?.save(path)?;
                 }
                 _ => (),
             }
-            if answer == Continue::Stop && !done {
+            if stop && !done {
+                // No rank says that the checkpoint is there before it is.
+                self.agreed(true)?;
                 let saved = match checkpoint {
                     Some((path, _)) => format!("continue with --resume {}", path.display()),
                     None => "nothing was saved".into(),
@@ -339,6 +395,25 @@ impl Trainer {
             }
         }
         Ok(())
+    }
+
+    /// Whether any rank wants to stop. Where there are ranks, all see here that they still have the same weights.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] where they have not; where a rank cannot be reached.
+    fn agreed(&self, stop: bool) -> Result<bool> {
+        let Some(company) = &self.company else { return Ok(stop) };
+        let weights: Vec<u8> =
+            self.generator.to_flat()?.iter().flat_map(|number| number.to_le_bytes()).collect();
+        company.require_same(&[("weight", &weights)]).map_err(|error| match error {
+            Error::Usage(_) => Error::Numeric(format!(
+                "the ranks have come apart by step {}: they do not compute alike; take processors of one kind and the same \
+                 libraries on all of them",
+                self.step
+            )),
+            other => other,
+        })?;
+        company.any(stop)
     }
 
     /// Learning rate and decay of the moving average of the step after `done` steps.
@@ -361,13 +436,26 @@ impl Trainer {
 
     /// Loss, detached, and its gradient in the order of the flat weights.
     fn gradient(&self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
-        let pass = parallel::forward(&self.generator, &drawn.latent)?;
-        let mut positions = pass.outputs.shallow_clone();
+        let company = self.company.as_deref();
+        let mine = company.map(|company| company.rows(&drawn.latent)).transpose()?;
+        let pass = parallel::forward(&self.generator, mine.as_ref().unwrap_or(&drawn.latent))?;
+        let outputs = match company {
+            Some(company) => {
+                company.together(&pass.outputs, self.settings.batch)?.f_set_requires_grad(true)?
+            }
+            None => pass.outputs.shallow_clone(),
+        };
+        let mut positions = outputs.shallow_clone();
         if self.settings.method == Method::Sliced {
             positions = positions.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?;
         }
         let loss = self.objective.loss(&positions, drawn)?;
-        let gradient = pass.gradient(&self.generator, &loss)?;
+        let mut at_outputs = Tensor::f_run_backward(&[&loss], &[&outputs], false, false)?.remove(0);
+        if let Some(company) = company {
+            at_outputs = company.rows(&at_outputs)?;
+        }
+        let gradient = pass.gradient(&self.generator, &at_outputs)?;
+        let gradient = company.map_or(Ok(gradient.shallow_clone()), |company| company.sum(&gradient))?;
         Ok((loss.f_detach()?, gradient))
     }
 

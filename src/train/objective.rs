@@ -1,9 +1,12 @@
 //! The loss over sliced targets, and which of the two losses a run has.
 
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, Axis};
 use ndarray_linalg::{Eigh, UPLO};
 use tch::{Device, Kind, Tensor};
 
+use super::company::Company;
 use super::draw::{covariance, mean, Drawn, Weights};
 use super::kernel::KernelDrift;
 use super::settings::Settings;
@@ -76,6 +79,8 @@ pub struct Sliced {
     whiten: Tensor,
     /// The rotatable bonds' dihedral angles, and their harmonics in the data, (N, 6 T), where there are any.
     torsions: Option<(Torsions, Tensor)>,
+    /// The other ranks, where there are some: each finds the targets of its part of the lines.
+    company: Option<Arc<Company>>,
     /// Of the sets of lines: whitened distances, the harmonics of each rotatable bond, those of all together.
     shapes: Vec<[i64; 2]>,
     /// Whether the first set is that of the distances.
@@ -126,7 +131,13 @@ impl Sliced {
             distance_lines: settings.lines > 0,
             batch: settings.batch as i64,
             torsions,
+            company: None,
         })
+    }
+
+    /// Shares the lines with other ranks.
+    pub(super) fn share_with(&mut self, company: Arc<Company>) {
+        self.company = Some(company);
     }
 
     fn loss(&self, positions: &Tensor, Drawn { index, lines, .. }: &Drawn) -> Result<Tensor> {
@@ -155,7 +166,15 @@ impl Sliced {
             }
         }
         let px = Tensor::f_cat(&px, 0)?;
-        let target = sliced::targets(&px, &Tensor::f_cat(&py, 0)?)?;
+        let py = Tensor::f_cat(&py, 0)?;
+        let target = match &self.company {
+            None => sliced::targets(&px, &py)?,
+            // Lines are sorted one by one, so that whoever sorts them gets the same.
+            Some(company) => {
+                let mine = sliced::targets(&company.rows(&px)?, &company.rows(&py)?)?;
+                company.together(&mine, px.size2()?.0 as usize)?
+            }
+        };
         Ok(px.f_sub(&target)?.f_square()?.f_mean(None::<Kind>)?)
     }
 }

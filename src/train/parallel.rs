@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use crate::generator::Generator;
+use crate::ranks::in_pairs;
 use crate::Result;
 
 /// Samples of a part. Fixed, so that the sums, and with them every bit, do not depend on the number of threads.
@@ -14,7 +15,7 @@ const PART: i64 = 256;
 #[derive(Debug)]
 pub(super) struct Pass {
     parts: Vec<Tensor>,
-    /// Outputs (B, 3n), where the loss takes its gradient.
+    /// Outputs (B, 3n), of a graph of their own that begins here.
     pub outputs: Tensor,
 }
 
@@ -46,12 +47,11 @@ pub(super) fn forward(generator: &Generator, noise: &Tensor) -> Result<Pass> {
 }
 
 impl Pass {
-    /// Gradient of a scalar loss of the outputs, in the order of the generator's flat weights.
+    /// Gradient in the order of the generator's flat weights, for the loss's gradient at the outputs.
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub(super) fn gradient(self, generator: &Generator, loss: &Tensor) -> Result<Tensor> {
-        let at_outputs = Tensor::f_run_backward(&[loss], &[&self.outputs], false, false)?.remove(0);
+    pub(super) fn gradient(self, generator: &Generator, at_outputs: &Tensor) -> Result<Tensor> {
         let lengths: Vec<i64> = self.parts.iter().map(|part| part.size()[0]).collect();
         let slices = at_outputs.f_split_with_sizes(lengths, 0)?;
         let work: Vec<_> = self
@@ -63,12 +63,9 @@ impl Pass {
         let gradients = each(work, |(generator, part, slice)| {
             generator.gradient(&part.f_mul(&slice)?.f_sum(None::<Kind>)?)
         })?;
-        let mut gradients = gradients.into_iter();
-        let Some(sum) = gradients.next() else { return Ok(generator.flat().f_zeros_like()?) };
-        for gradient in gradients {
-            let _ = sum.shallow_clone().f_add_(&gradient)?;
-        }
-        Ok(sum)
+        // In pairs: the sum is then the same to the bit where ranks sum some of the parts each.
+        let sum = in_pairs(gradients, |mut a, b| Ok(a.f_add_(&b)?))?;
+        sum.map_or_else(|| Ok(generator.flat().f_zeros_like()?), Ok)
     }
 }
 
@@ -92,7 +89,8 @@ mod tests {
         let pass = forward(&generator, &noise).unwrap();
         assert_eq!(pass.parts.len(), 4);
         let value = loss(&pass.outputs);
-        let got = to_vec(&pass.gradient(&generator, &value).unwrap()).unwrap();
+        let at_outputs = Tensor::run_backward(&[value], &[&pass.outputs], false, false).remove(0);
+        let got = to_vec(&pass.gradient(&generator, &at_outputs).unwrap()).unwrap();
         let largest = expected.iter().fold(0.0_f32, |m, g| m.max(g.abs()));
         assert!(largest > 1e-3);
         for (a, b) in got.iter().zip(&expected) {

@@ -49,6 +49,15 @@ thread_local! {
     static ROOM: tempfile::TempDir = tempfile::tempdir().unwrap();
 }
 
+/// A file that is the same for every input, written once.
+fn given(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = ROOM.with(|room| room.path().join(name));
+    if path.exists() {
+        return path;
+    }
+    file(name, bytes)
+}
+
 /// A file with these bytes; the next call of this thread with the same name replaces it.
 fn file(name: &str, bytes: &[u8]) -> PathBuf {
     let path = ROOM.with(|room| room.path().join(name));

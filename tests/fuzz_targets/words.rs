@@ -7,13 +7,15 @@ use boltzdrift::c_api::log::Progress;
 use boltzdrift::c_api::{
     dataset as data_api, potential as potential_api, sampler as sampler_api, stages as stage_api,
 };
-use boltzdrift::dataset::{self, elements, FrameSlice, ReadOptions};
+use boltzdrift::dataset::{self, elements, Dataset, FrameSlice, ReadOptions};
 use boltzdrift::potential::foreign::Descriptor;
 use boltzdrift::potential::Spec;
 use boltzdrift::sampler::Sampler;
 use boltzdrift::units::{self, UnitSystem};
 
+#[cfg(feature = "train")]
 use super::file;
+use super::given;
 use crate::untrained;
 
 const DIMENSIONS: [units::Dimension; 7] = [
@@ -66,7 +68,7 @@ const DUMP: &str =
 pub fn selection(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let options = ReadOptions { selection: Some(text.to_owned()), ..ReadOptions::default() };
-    if let Ok(data) = dataset::read(&file("a.dump", DUMP.as_bytes()), &options, &mut |_| Ok(())) {
+    if let Ok(data) = dataset::read(&given("a.dump", DUMP.as_bytes()), &options, &mut |_| Ok(())) {
         assert!(data.atoms() > 0 && data.atoms() <= 4);
     }
 }
@@ -92,9 +94,14 @@ unsafe extern "C" fn absent(
 /// Settings as JSON, and of a training as TOML. No call may end with BZD_INTERNAL.
 pub fn settings(bytes: &[u8]) {
     let Ok(text) = CString::new(bytes) else { return };
-    let dump = CString::new(file("a.dump", DUMP.as_bytes()).to_str().unwrap()).unwrap();
-    let given = super::records::water();
-    let sampler = Sampler::new(untrained::water(0.03)).unwrap();
+    let dump = CString::new(given("a.dump", DUMP.as_bytes()).to_str().unwrap()).unwrap();
+    // Calls only look at them, so one of each will do: making them takes longer than what is tested.
+    thread_local! {
+        static GIVEN: (Dataset, Sampler) =
+            (super::records::water(), Sampler::new(untrained::water(0.03)).unwrap());
+    }
+    let (water, sampler) =
+        GIVEN.with(|(water, sampler)| (std::ptr::from_ref(water), std::ptr::from_ref(sampler)));
     let description = Descriptor { evaluate: Some(absent), ..Descriptor::default() };
     let mut out = [0.0; 18];
     // SAFETY: every pointer is to a live object or array of the length that is said, or NULL where that is allowed.
@@ -106,7 +113,7 @@ pub fn settings(bytes: &[u8]) {
         let statuses = [
             data_api::bzd_dataset_read(dump.as_ptr(), text.as_ptr(), Some(stop), none, &raw mut read),
             stage_api::bzd_equilibrate(
-                &raw const given,
+                water,
                 potential,
                 text.as_ptr(),
                 Some(stop),
@@ -115,7 +122,7 @@ pub fn settings(bytes: &[u8]) {
                 null_mut(),
             ),
             sampler_api::bzd_sampler_refined(
-                &raw const sampler,
+                sampler,
                 potential,
                 0,
                 0,
@@ -128,7 +135,7 @@ pub fn settings(bytes: &[u8]) {
                 null_mut(),
                 null_mut(),
             ),
-            stage_api::bzd_fit(&raw const given, text.as_ptr(), Some(stop), none, &raw mut fitted),
+            stage_api::bzd_fit(water, text.as_ptr(), Some(stop), none, &raw mut fitted),
         ];
         assert!(read.is_null() && states.is_null() && fitted.is_null());
         potential_api::bzd_potential_free(potential);

@@ -88,6 +88,15 @@ impl Debias {
         matches!(self.debias, Kind::Fit | Kind::Torsion)
     }
 
+    /// The option that asks for work before the training that is kept in files; none where there is none.
+    pub fn alone(&self) -> Option<&'static str> {
+        match self.debias {
+            Kind::Fit => Some("--debias fit"),
+            Kind::Potential => Some("--debias potential"),
+            Kind::None | Kind::Torsion => self.potential.as_ref().map(|_| "--potential"),
+        }
+    }
+
     /// The potential that labels the frames, where one does, and whether frames that it cannot label are left out.
     ///
     /// # Errors

@@ -120,7 +120,7 @@ pub fn say(text: &str) -> Result<()> {
 }
 
 /// Prints an error on stderr, in one line.
-pub fn complain(error: &Error) {
+pub fn complain(error: &dyn std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "boltzdrift: {}", error.to_string().replace('\n', " "));
 }
 

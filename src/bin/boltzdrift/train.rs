@@ -1,8 +1,12 @@
 //! `boltzdrift train`: a sampler from a trajectory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use boltzdrift::dataset::{Dataset, Keep};
+use boltzdrift::ranks::mpi::Mpi;
+use boltzdrift::ranks::{launched_among, Ranks};
 use boltzdrift::train::checkpoint::Checkpoint;
 use boltzdrift::train::{
     device, quality, Continue, FieldFigures, Method, Overrides, Settings, Space, Trainer,
@@ -12,7 +16,7 @@ use clap::Args;
 
 use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
 use crate::debias::{Debias, Prepared};
-use crate::terminal::{interrupted, say, Bar};
+use crate::terminal::{complain, interrupted, say, Bar};
 use crate::{labels, page, readings};
 
 /// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
@@ -50,6 +54,11 @@ pub struct Train {
     /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
+    /// Train together with the other processes of an MPI job, each with its part of the batch; the MPI library of the launcher,
+    /// where the system does not find it by itself: --mpi=/path/to/libmpi.so.
+    #[arg(long, value_name = "LIBRARY", num_args = 0..=1, require_equals = true)]
+    #[allow(clippy::option_option)]
+    mpi: Option<Option<PathBuf>>,
     /// Go on from a checkpoint, with its settings; reading, --debias and --potential options are given again.
     #[arg(long, value_name = "CHECKPOINT")]
     resume: Option<PathBuf>,
@@ -75,6 +84,42 @@ pub struct Train {
 impl Train {
     pub fn run(&self, quiet: bool) -> Result<()> {
         wait_without_spinning()?;
+        let Some(library) = &self.mpi else {
+            if let Some(count) = launched_among() {
+                log::warn!(
+                    "one of {count} processes that each train for themselves; give --mpi to train together, or each another output"
+                );
+            }
+            return self.train(quiet, None);
+        };
+        let mpi = Arc::new(Mpi::start(library.as_deref())?);
+        // What all ranks would say alike is said once.
+        if mpi.rank() != 0 {
+            log::set_max_level(log::LevelFilter::Error);
+        }
+        let result = self.train(quiet || mpi.rank() != 0, Some(&mpi));
+        if let Err(error) = &result {
+            // Ranks that stop together have ended MPI, and rank 0 speaks for them. Else the others may be waiting for this one:
+            // it takes them along.
+            if mpi.rank() == 0 || !mpi.has_ended() {
+                complain(&format_args!("rank {} of {}: {error}", mpi.rank(), mpi.count()));
+            }
+            mpi.abort(error.exit_code());
+            std::process::exit(i32::from(error.exit_code()));
+        }
+        mpi.end();
+        result
+    }
+
+    fn train(&self, quiet: bool, mpi: Option<&Arc<Mpi>>) -> Result<()> {
+        if let (Some(mpi), Some(what)) = (mpi, self.debias.alone()) {
+            if mpi.count() > 1 {
+                return Err(Error::usage(format!(
+                    "--mpi shares out the training, and {what} comes before it: run that alone (label, fit, equilibrate), and \
+                     train on what it writes"
+                )));
+            }
+        }
         let given = self.overrides()?;
         let checkpoint = self.resume.as_deref().map(Checkpoint::load).transpose()?;
         let settings = match &checkpoint {
@@ -122,7 +167,12 @@ impl Train {
         check_checkpoint(&kept, self.resume.as_deref())?;
         check_writable(&self.output)?;
         check_writable(&kept)?;
-        let (device, said) = device::resolve(self.device.parse()?)?;
+        let (device, said) = match (mpi, self.device.parse()?) {
+            (Some(mpi), device::Choice::Auto | device::Choice::Cpu) => {
+                (device::Device::Cpu, format!("the CPU of {} ranks, {}", mpi.count(), mpi.version()))
+            }
+            (_, choice) => device::resolve(choice)?,
+        };
         let need_forces = labels.is_none() && (forces || self.debias.needs_forces());
         let mut data = self.reading.read(&self.trajectory, need_forces, quiet)?;
         for warning in &data.source.warnings {
@@ -154,11 +204,15 @@ impl Train {
             None => Trainer::weighted(&data, settings, device, weights)?,
             Some(checkpoint) => Trainer::resume_weighted(&data, checkpoint, device, weights)?,
         };
+        if let Some(mpi) = mpi {
+            trainer = trainer.among(Box::new(Arc::clone(mpi)))?;
+        }
         if !quiet {
             say(&describe(&data, &trainer, &said))?;
         }
         let bar = Bar::new(quiet, "training", "steps");
-        trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
+        let start = Instant::now();
+        let ended = trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
             bar.set(progress.step as u64, Some(progress.steps as u64));
             bar.note(format!("loss {:.5}", progress.loss));
             if interrupted() {
@@ -166,8 +220,23 @@ impl Train {
             } else {
                 Continue::Yes
             }
-        })?;
+        });
         bar.done();
+        // To stop is what all ranks agreed on: they end together, and one says so.
+        if let (Err(Error::Interrupted(_)), Some(mpi)) = (&ended, mpi) {
+            mpi.end();
+        }
+        ended?;
+        if mpi.is_some() {
+            let (all, messages) = (start.elapsed().as_secs_f64(), trainer.seconds_in_messages());
+            log::info!(
+                "{all:.2} s of steps, of which {messages:.2} s ({:.0} %) in messages, waiting for other ranks among that",
+                100.0 * messages / all
+            );
+        }
+        if !trainer.leads() {
+            return Ok(());
+        }
         let (mut model, figures) = quality::with_figures(&trainer, &data, weights)?;
         let summary = format!(
             "against the training frames (their own halves in brackets): TVD {:.4} ({:.4}), pair TVD {:.4} ({:.4}), \
