@@ -10,6 +10,7 @@ pub mod diffusion;
 pub mod draw;
 pub mod feature_cache;
 pub mod kernel;
+mod memory;
 pub mod method;
 pub mod objective;
 mod overrides;
@@ -78,6 +79,7 @@ pub struct Trainer {
     generator: Generator,
     average: Tensor,
     adam: Adam,
+    room: parallel::Room,
     objective: Objective,
     origin: Vec<f64>,
     origin_device: Tensor,
@@ -187,6 +189,7 @@ impl Trainer {
         Ok(Trainer {
             average: generator.flat().f_mul_scalar(1.0)?,
             adam,
+            room: parallel::Room::default(),
             objective,
             origin_device: Tensor::f_from_slice(&as_single)?.f_to_device(device)?,
             origin,
@@ -351,24 +354,24 @@ impl Trainer {
 
     fn one_step(&mut self) -> Result<()> {
         let drawn = self.plan.place(&self.plan.step(self.step), self.device)?;
-        let (loss, gradient) = self.gradient(&drawn)?;
+        let (loss, gradients) = self.gradients(&drawn)?;
         let step = self.schedule(self.step);
         self.step += 1;
-        self.adam.step(self.generator.flat(), &gradient, &self.average, step)?;
+        self.adam.step(self.generator.flat(), &gradients, &self.average, step)?;
         let _ = self.sum.f_add_(&loss)?;
         Ok(())
     }
 
-    /// Loss, detached, and its gradient in the order of the flat weights.
-    fn gradient(&self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
+    /// Loss, detached, and the parts of its gradient in the order of the flat weights.
+    fn gradients(&mut self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
         let pass = parallel::forward(&self.generator, &drawn.latent)?;
         let mut positions = pass.outputs.shallow_clone();
         if self.settings.method == Method::Sliced {
             positions = positions.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?;
         }
         let loss = self.objective.loss(&positions, drawn)?;
-        let gradient = pass.gradient(&self.generator, &loss)?;
-        Ok((loss.f_detach()?, gradient))
+        let gradients = pass.gradients(&self.generator, &loss, &mut self.room)?;
+        Ok((loss.f_detach()?, gradients))
     }
 
     /// Mean loss since the last look; the only place where the host waits for the device.
