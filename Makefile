@@ -13,6 +13,7 @@ help: ## this list
 	@echo '  LIBTORCH=/path/to/libtorch a libtorch of your own instead of the downloaded one'
 	@echo '  PREFIX=/path/to/prefix     where make install puts the library'
 	@echo '  LAMMPS_DIR=FOLDER          the LAMMPS that lammps-plugin is for, MPI_INCLUDE=FOLDER its mpi.h'
+	@echo '  REFERENCE=FOLDER           reference scripts that make bench compares with too'
 
 setup: ## install what is missing: system packages, .venv, libtorch
 	@.ci/setup.sh
@@ -103,7 +104,7 @@ lint: setup ## formatting and lints of Rust, Python and shell code
 bench: build ## kernels, and whole jobs beside PyTorch, NumPy, ASE and sgdml (5 GB), in target/bench
 	@.ci/setup.sh bench
 	cargo bench --locked --bench kernels
-	.venv/bin/python benches/peers.py
+	.venv/bin/python benches/peers.py $(if $(REFERENCE),--reference "$(REFERENCE)")
 
 clean: ## delete what was built; .venv and demo/ stay
 	cargo clean

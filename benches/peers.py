@@ -1,11 +1,13 @@
 """Whole jobs beside their peers, in turns: a table with ratios and the machine, JSON, a plot of growth.
 
     make bench                               everything, one and two threads
+    make bench REFERENCE=FOLDER              also beside boltz_reference.py and torch_training.py there
     .venv/bin/python benches/peers.py --quick --threads 1
 
 The library runs in `.venv`, PyTorch, ASE and sgdml in `.venv-bench`, each in a process of its own
-(`benches/peers/`). Rounds alternate between the two. A round counts with its least time, so that what else
-the machine does is left out as far as it can be; a ratio is the median of the rounds' ratios.
+(`benches/peers/`). Rounds alternate between the two. A side counts with its least time of all rounds, so that
+what else the machine does is left out as far as it can be; beside the ratio of these stands the median of the
+rounds' ratios.
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "benches" / "peers"
 sys.path.insert(0, str(SCRIPTS))
 
-from growth import growth, plot  # noqa: E402
+from growth import FRAMES, growth, memory, plot  # noqa: E402
 from rows import ROWS, Row  # noqa: E402
 
 GEMMS = [(96, 256, False), (1_000, 256, False), (256, 512, False), (1_024, 512, True)]
 """Rows, inner size and outputs, and whether in double precision, of the matrix products measured."""
+
+
+PATIENCE = 15.0
+"""Seconds after which a row of long jobs ends with two rounds."""
 
 
 class Worker:
@@ -64,12 +70,34 @@ class Worker:
             sys.exit(f"{case} {arguments}: {answer['error']}")
         return min(answer["seconds"])
 
+    def end(self) -> None:
+        """Ends the process."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        self.process.wait()
+
+
+def grown_memory(ours: Worker, model: str, folder: Path) -> dict[str, dict[str, list[float]]]:
+    """Memory of the commands for trajectories of several lengths."""
+    paths = {count: str(folder / f"{count}.extxyz") for count in FRAMES}
+    for count, path in paths.items():
+        ours.seconds("export", path=path, kind="trajectory", count=count)
+    found = memory(ROOT / "target/release/boltzdrift", model, paths, folder)
+    for path in paths.values():
+        Path(path).unlink()
+    return found
+
 
 def compared(row: Row, ours: Worker, theirs: Worker, rounds: int, files: dict[str, str]) -> dict[str, Any]:
     """Times of both sides in turns, and the median of their ratios."""
+    if "@reference" in row.peer_arguments.values() and "@reference" not in files:
+        return {"what": row.what, "peer": row.peer, "error": "skipped, needs --reference FOLDER"}
     peer = {key: files.get(str(value), value) for key, value in row.peer_arguments.items()}
     times: list[tuple[float, float]] = []
+    start = time.perf_counter()
     for _ in range(rounds):
+        if len(times) > 1 and time.perf_counter() - start > PATIENCE:
+            break
         pair = ours.ask(row.case, **row.arguments), theirs.ask(row.peer_case, **peer)
         wrong = next((one["error"] for one in pair if "error" in one), None)
         if wrong:
@@ -78,10 +106,20 @@ def compared(row: Row, ours: Worker, theirs: Worker, rounds: int, files: dict[st
     return {
         "what": row.what,
         "peer": row.peer,
-        "seconds": statistics.median(one for one, _ in times) / row.units,
-        "peer_seconds": statistics.median(other for _, other in times) / row.units,
-        "ratio": statistics.median(other / one for one, other in times),
-        "ratios": [other / one for one, other in times],
+        **least(times, row.units),
+    }
+
+
+def least(times: list[tuple[float, float]], units: float = 1.0) -> dict[str, Any]:
+    """The least time of each side, their ratio, and the rounds'."""
+    mine, other = (min(column) for column in zip(*times, strict=True))
+    ratios = [b / a for a, b in times]
+    return {
+        "seconds": mine / units,
+        "peer_seconds": other / units,
+        "ratio": other / mine,
+        "median_ratio": statistics.median(ratios),
+        "ratios": ratios,
     }
 
 
@@ -99,12 +137,10 @@ def started(threads: int, folder: Path, model: str) -> list[dict[str, Any]]:
                 start = time.perf_counter()
                 subprocess.run(command, check=True, capture_output=True)
                 pair.append(time.perf_counter() - start)
-            times.append(pair)
+            times.append((pair[0], pair[1]))
             (folder / "one.npz").unlink()
-        ratio = statistics.median(b / a for a, b in times)
-        mine, other = (statistics.median(column) for column in zip(*times, strict=True))
         what = "command that draws one sample, start to end"
-        rows.append({"what": what, "peer": name, "seconds": mine, "peer_seconds": other, "ratio": ratio})
+        rows.append({"what": what, "peer": name, **least(times)})
     return rows
 
 
@@ -143,14 +179,19 @@ def table(result: dict[str, Any]) -> str:
     """The rows as Markdown."""
     lines = []
     for threads, part in result["threads"].items():
-        lines += [f"\n{threads} thread(s)\n", "| | ours | peer | | times faster |", "|---|---|---|---|---|"]
+        lines += [
+            f"\n{threads} thread(s)\n",
+            "| | ours | peer | | times faster | median |",
+            "|---|---|---|---|---|---|",
+        ]
         for row in part["rows"]:
             if "error" in row:
-                lines.append(f"| {row['what']} | | | {row['peer']} | not measured: {row['error']} |")
+                lines.append(f"| {row['what']} | | | {row['peer']} | not measured: {row['error']} | |")
             else:
                 times = shown(row["seconds"]), shown(row["peer_seconds"])
                 lines.append(
-                    f"| {row['what']} | {times[0]} | {times[1]} | {row['peer']} | {row['ratio']:.2f} |"
+                    f"| {row['what']} | {times[0]} | {times[1]} | {row['peer']} "
+                    f"| {row['ratio']:.2f} | {row['median_ratio']:.2f} |"
                 )
         found = part["machine"]
         rates = ", ".join(f"{name} {rate:.0f}" for name, rate in found["gemm_gflops"].items())
@@ -167,11 +208,20 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="rows whose name holds this")
     parser.add_argument("--quick", action="store_true", help="two rounds, no growth")
+    parser.add_argument("--growth", choices=("also", "no", "alone"), default="also", help="beside the rows")
+    parser.add_argument("--most", type=float, default=60.0, help="seconds of the longest point of growth")
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        help="folder of boltz_reference.py and torch_training.py; without it no rows",
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "target/bench")
     options = parser.parse_args()
     bench = ROOT / ".venv-bench/bin/python"
     if not bench.exists():
         sys.exit("no .venv-bench: run make bench, or .ci/setup.sh bench")
+    if options.reference is not None and not (options.reference / "torch_training.py").exists():
+        sys.exit(f"--reference {options.reference}: there is no torch_training.py")
     options.out.mkdir(parents=True, exist_ok=True)
     result: dict[str, Any] = {"date": f"{datetime.now(UTC):%Y-%m-%d}", "threads": {}}
     rounds = 2 if options.quick else options.rounds
@@ -179,27 +229,40 @@ def main() -> int:
         folder = Path(name)
         kinds = {"symmetry": "npy", "field": "npz", "trajectory": "extxyz", "sampler": "safetensors"}
         files = {f"@{kind}": str(folder / f"{kind}.{ending}") for kind, ending in kinds.items()}
+        if options.reference is not None:
+            files["@reference"] = str(options.reference.resolve())
+        with_growth = options.growth == "alone" or not (
+            options.quick or options.only or options.growth == "no"
+        )
+        rows = [] if options.growth == "alone" else [row for row in ROWS if options.only in row.what]
         for threads in options.threads:
             ours = Worker(ROOT / ".venv/bin/python", "ours.py", threads)
             theirs = Worker(bench, "theirs.py", threads)
             for kind in kinds:
                 ours.seconds("export", path=files[f"@{kind}"], kind=kind)
             part: dict[str, Any] = {"machine": machine(theirs), "rows": []}
-            for row in ROWS:
-                if options.only in row.what:
-                    part["rows"].append(compared(row, ours, theirs, rounds, files))
-                    print(json.dumps(part["rows"][-1]), file=sys.stderr, flush=True)
-            if not options.only:
+            for row in rows:
+                part["rows"].append(compared(row, ours, theirs, rounds, files))
+                print(json.dumps(part["rows"][-1]), file=sys.stderr, flush=True)
+            if rows and not options.only:
                 part["rows"] += started(threads, folder, files["@sampler"])
-            if not options.quick:
-                part["growth"] = growth(ours.seconds)
+            if with_growth:
+                part["growth"] = growth(ours.seconds, options.most)
+                if threads == options.threads[-1]:
+                    part["memory"] = grown_memory(ours, files["@sampler"], folder)
+            for worker in (ours, theirs):
+                worker.end()
             result["threads"][str(threads)] = part
-    (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+            # What is measured stays where a later part is stopped.
+            (options.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     text = table(result)
     (options.out / "table.md").write_text(text + "\n")
     print(text)
-    if not options.quick:
-        print(plot(result, options.out / "growth.svg"))
+    if with_growth:
+        exponents = plot(result, options.out / "growth.svg")
+        with (options.out / "table.md").open("a") as file:
+            file.write(exponents + "\n")
+        print(exponents)
     return 0
 
 

@@ -22,7 +22,7 @@ use boltzdrift::sampler::noise::{Purpose, Stream};
 use boltzdrift::train::checkpoint::Checkpoint;
 use command::{bad, good};
 
-/// Parts of 256 samples or more on up to four ranks: the bytes are those of one rank.
+/// Shares of 256 samples or more on up to four ranks: the bytes are those of one rank.
 const WHOLE: &str = "width = 24\ndepth = 2\nnoise = 8\nbatch = 1024\nlines = 8\n";
 /// Longer than anything here takes, and shorter than a hang.
 const PATIENCE: Duration = Duration::from_secs(300);

@@ -57,6 +57,14 @@ def alkane(carbons: int, count: int, seed: int = 0) -> Frames:
     return drawn(z, np.array([*chain, *hydrogens, first, last]), count, seed)
 
 
+def of_size(atoms: int, count: int, seed: int = 0) -> Frames:
+    """Frames of a molecule of so many atoms: water, ethanol, or a straight alkane."""
+    if atoms == 3:
+        shape = np.array([[0.0, 0.0, 0.117], [0.0, 0.757, -0.469], [0.0, -0.757, -0.469]])
+        return drawn(np.array([8, 1, 1]), shape, count, seed)
+    return ethanol(count, seed) if atoms == 9 else alkane((atoms - 2) // 3, count, seed)
+
+
 def drawn(z: np.ndarray, shape: np.ndarray, count: int, seed: int) -> Frames:
     """Frames of a spring between every two atoms, in the harmonic approximation about `shape` (n, 3)."""
     n = len(z)

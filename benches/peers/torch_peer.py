@@ -25,16 +25,22 @@ class Sampling:
     """Noise, network, a random symmetry operation, the center of mass at the origin."""
 
     def __init__(
-        self, z: np.ndarray, origin: np.ndarray, symmetry: np.ndarray, size: tuple[int, int]
+        self, z: np.ndarray, origin: np.ndarray, symmetry: np.ndarray, size: tuple[int, int], how: str
     ) -> None:
         self.atoms = len(z)
-        self.network = perceptron(64, *size, 3 * self.atoms)
+        self.network: nn.Module = perceptron(64, *size, 3 * self.atoms)
+        if how == "compile":
+            self.network = torch.compile(self.network)
+        elif how == "inference":
+            # What PyTorch offers for the same: a graph with its weights as constants.
+            traced = torch.jit.trace(self.network.eval(), torch.randn(8, 64))
+            self.network = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
         self.origin = torch.tensor(origin, dtype=torch.float32)
         self.symmetry = torch.tensor(symmetry)
         mass = torch.tensor([MASS[int(one)] for one in z])
         self.mass = (mass / mass.sum())[None, :, None]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def draw(self, count: int) -> np.ndarray:
         """(count, n, 3) in double precision."""
         x = self.origin + self.network(torch.randn(count, 64)).view(count, self.atoms, 3)
@@ -47,11 +53,17 @@ class Training:
     """One step of the sliced drift, or of the kernel drift with force alignment in distance space."""
 
     def __init__(
-        self, frames: Frames, kernel: bool, quads: list[list[int]], g: np.ndarray | None = None
+        self,
+        frames: Frames,
+        kernel: bool,
+        quads: list[list[int]],
+        g: np.ndarray | None,
+        size: tuple[int, int, int],
     ) -> None:
         single = lambda a: torch.tensor(a, dtype=torch.float32)  # noqa: E731
         self.kernel, self.quads, self.atoms = kernel, quads, len(frames.z)
-        self.batch = 256 if kernel else 512
+        width, depth, self.batch = size
+        self.positives = 512 if kernel else self.batch
         self.i, self.j = torch.triu_indices(self.atoms, self.atoms, 1)
         centered = frames.R - frames.R.mean(1, keepdims=True)
         self.scale = float(centered.std())
@@ -64,7 +76,7 @@ class Training:
         self.force = None if g is None else single(g)
         some = self.y[:1000]
         self.tau = float(torch.pdist(some).median())
-        self.network = perceptron(64, 512 if kernel else 256, 6 if kernel else 4, 3 * self.atoms)
+        self.network = perceptron(64, width, depth, 3 * self.atoms)
         self.average = copy.deepcopy(self.network)
         self.adam = torch.optim.Adam(self.network.parameters(), 1e-3, betas=(0.9, 0.999 if kernel else 0.99))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.adam, 100_000)
@@ -118,7 +130,7 @@ class Training:
 
     def step(self) -> None:
         """One step of Adam; the sliced drift keeps a moving average of the weights."""
-        index = torch.randint(len(self.y), (512,))
+        index = torch.randint(len(self.y), (self.positives,))
         loss = self.loss(torch.randn(self.batch, 64), index)
         self.adam.zero_grad()
         loss.backward()

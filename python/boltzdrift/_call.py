@@ -57,6 +57,17 @@ def call(name: str, *arguments: Any, keepers: tuple[Keeper, ...] = ()) -> None:
         raise failure
 
 
+def call_alone(name: str, *arguments: Any) -> None:
+    """Calls a function that calls nothing back, neither a potential nor progress nor the log.
+
+    No Python runs inside, so Ctrl-C is left to Python, which delivers it when the call is over: setting the
+    handler aside and back takes as long as drawing a sample.
+    """
+    status = getattr(_library.LIBRARY, name)(*arguments)
+    if status != 0:
+        raise _error(status)
+
+
 class Text:
     """A place for a string of the library, which is freed whatever happens."""
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _arguments, _interrupt
+from . import _arguments
 from ._arguments import Floats, Integers, StrPath
-from ._call import Text, call
+from ._call import Text, call, call_alone
 from ._handle import Handle, borrow
 from ._handle import keepers as keepers_of
 from ._placing import Placing
@@ -116,24 +116,23 @@ class Sampler(Placing):
         number = _arguments.count(number, "number")
         seed, first = _arguments.stream(seed, first, number)
         positions = np.empty((number, self._atoms, 3))
-        listener = Listener(progress)
+        listener = None if progress is None or progress is False else Listener(progress)
         try:
             for start in range(0, number, _CHUNK):
                 part = positions[start : start + _CHUNK]
-                with borrow(self, "sampler") as pointer, _interrupt.deferred():
-                    call(
-                        "bzd_sampler_sample",
-                        pointer,
-                        seed,
-                        first + start,
-                        len(part),
-                        part.ctypes.data,
-                        part.size,
+                count, room = len(part), part.size
+                with borrow(self, "sampler") as pointer:
+                    # It calls nothing back: between two parts Python itself sees to Ctrl-C.
+                    call_alone(
+                        "bzd_sampler_sample", pointer, seed, first + start, count, part.ctypes.data, room
                     )
-                    if not listener.tell(Progress("sampling", start + len(part), number, None)):
+                    if listener is not None and not listener.tell(
+                        Progress("sampling", start + count, number, None)
+                    ):
                         raise InterruptedWork("sampling was stopped by the progress function")
         finally:
-            listener.close()
+            if listener is not None:
+                listener.close()
         return positions
 
     def refined(

@@ -5,9 +5,13 @@
 //! the options of the original image models.
 
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use super::each;
 use crate::{Error, Result};
+
+/// Generated points of a part of the field. Fixed, so that no bit depends on the number of threads.
+const ROWS: i64 = 128;
 
 /// How the force terms are brought to the scale of the displacements.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -115,12 +119,32 @@ impl Field {
                  (Remark 3.1); use the Gaussian one or set omega and gamma to 0",
             ));
         }
+        // Rows do not see each other where each side's softmax runs along the data alone.
+        let by_rows = x.device() == Device::Cpu
+            && !(self.weighting.joint || self.weighting.exclude_self || self.weighting.normalize);
+        if !by_rows || x.size2()?.0 <= ROWS {
+            return self.rows(x, x, y, labels);
+        }
+        let copy = |label: Option<&Tensor>| label.map(Tensor::shallow_clone);
+        let parts: Vec<_> = x
+            .f_split(ROWS, 0)?
+            .into_iter()
+            .map(|part| (part, x.shallow_clone(), y.shallow_clone(), copy(labels.force), copy(labels.energy)))
+            .collect();
+        let parts = each(parts, |(part, x, y, force, energy)| {
+            self.rows(&part, &x, &y, Labels { force: force.as_ref(), energy: energy.as_ref() })
+        })?;
+        Ok(Tensor::f_cat(&parts, 0)?)
+    }
+
+    /// V at rows x (R, d) of the generated batch `all` (B, d).
+    fn rows(&self, x: &Tensor, all: &Tensor, y: &Tensor, labels: Labels) -> Result<Tensor> {
         let alignment = self.alignment(x, y, labels)?;
         let factors: &[f64] =
             if self.weighting.bandwidths.is_empty() { &[1.0] } else { &self.weighting.bandwidths };
         let mut sum: Option<Tensor> = None;
         for factor in factors {
-            let mut v = self.at(self.tau * factor, x, y, labels.force, alignment.as_ref())?;
+            let mut v = self.at(self.tau * factor, [x, all], y, labels.force, alignment.as_ref())?;
             if self.weighting.normalize {
                 v = v.f_div(&v.f_square()?.f_mean(None::<Kind>)?.f_sqrt()?.f_clamp_min(1e-30)?)?;
             } else if factors.len() > 1 {
@@ -156,7 +180,11 @@ impl Field {
         };
         Ok(Some(match self.normalization {
             Normalization::Scaled { .. } => {
-                let width = along.f_std_dim([1_i64].as_slice(), true, true)?.f_clamp_min(1e-30)?;
+                // The standard deviation along the data; libtorch's own goes number by number.
+                let centered = along.f_sub(&along.f_mean_dim([1_i64].as_slice(), true, None::<Kind>)?)?;
+                let norm = centered.f_norm_scalaropt_dim(2.0, [1_i64].as_slice(), true)?;
+                let freedom = (along.size2()?.1 - 1) as f64;
+                let width = norm.f_mul_scalar(1.0 / freedom.sqrt())?.f_clamp_min(1e-30)?;
                 along.f_mul(&width.f_reciprocal()?.f_mul_scalar(self.gamma)?)?
             }
             Normalization::Physical { kt } => along.f_mul_scalar(self.gamma / kt)?,
@@ -167,7 +195,7 @@ impl Field {
     fn at(
         &self,
         tau: f64,
-        x: &Tensor,
+        [x, all]: [&Tensor; 2],
         y: &Tensor,
         force: Option<&Tensor>,
         alignment: Option<&Tensor>,
@@ -176,7 +204,7 @@ impl Field {
         if let Some(alignment) = alignment {
             positive = positive.f_add(alignment)?;
         }
-        let mut negative = self.log_kernel(x, x, tau)?;
+        let mut negative = self.log_kernel(x, all, tau)?;
         if self.weighting.exclude_self {
             negative = negative.f_fill_diagonal_(f64::NEG_INFINITY, false)?;
         }
@@ -200,7 +228,7 @@ impl Field {
             };
             attraction = attraction.f_add(&positive.f_matmul(force)?.f_mul_scalar(self.omega * scale)?)?;
         }
-        Ok(attraction.f_sub(&toward(&negative, x)?)?)
+        Ok(attraction.f_sub(&toward(&negative, all)?)?)
     }
 
     /// Weights of positives (B, M) and negatives (B, B) from their logarithms.

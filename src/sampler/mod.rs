@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// between its layers leave the cache.
 const MOST_TOGETHER: usize = 96;
 /// Fewer samples than twice this are not worth waking a thread for.
-const FEWEST_TOGETHER: usize = 2 * network::ROWS;
+const FEWEST_TOGETHER: usize = network::MOST_ROWS;
 
 /// A loaded sampler, ready to draw. Shared read-only between threads.
 #[derive(Debug, Clone)]
@@ -228,7 +228,7 @@ fn together(count: usize, threads: usize) -> usize {
         return FEWEST_TOGETHER * 2;
     }
     let rounds = count.div_ceil(threads.max(1) * MOST_TOGETHER);
-    let even = count.div_ceil(threads.max(1) * rounds).next_multiple_of(network::ROWS);
+    let even = count.div_ceil(threads.max(1) * rounds).next_multiple_of(network::MOST_ROWS);
     even.clamp(FEWEST_TOGETHER, MOST_TOGETHER)
 }
 

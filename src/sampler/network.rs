@@ -9,10 +9,10 @@ use crate::{Error, Result};
 
 /// Columns of one panel of weights: two AVX2 registers, one AVX-512 register.
 const WIDTH: usize = 16;
-/// Rows computed together: with 6 x 16 sums all of them stay in AVX2 registers.
-pub(super) const ROWS: usize = 6;
-/// Panels computed together for a single row: one panel alone would wait for each addition before the next.
-const TOGETHER: usize = 4;
+/// Rows computed together: the sums of 6 x 16 stay in AVX2's 16 registers.
+const ROWS: usize = 6;
+/// The same with AVX-512, whose 32 registers hold 12 rows of two panels. A multiple of [`ROWS`].
+pub(super) const MOST_ROWS: usize = 12;
 
 /// One linear layer as it is stored: weights (outputs, inputs), row-major, and bias (outputs).
 #[derive(Debug, Clone, PartialEq)]
@@ -97,69 +97,114 @@ impl pulp::WithSimd for Forward<'_> {
 
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, simd: S) -> Vec<f32> {
-        // Vectors in a panel.
+        // Vectors in a panel; rows and panels of a tile; panels computed together for a single row: eight chains of
+        // additions, so that none waits for its own last one.
         match WIDTH / S::F32_LANES {
-            1 => self.run::<S, 1>(simd),
-            2 => self.run::<S, 2>(simd),
-            4 => self.run::<S, 4>(simd),
-            _ => self.run::<pulp::Scalar, 16>(pulp::Scalar::new()),
+            1 => self.run::<S, 1, MOST_ROWS, 2, 8>(simd),
+            2 => self.run::<S, 2, ROWS, 1, 4>(simd),
+            4 => self.run::<S, 4, ROWS, 1, 2>(simd),
+            _ => self.run::<pulp::Scalar, 16, ROWS, 1, 1>(pulp::Scalar::new()),
         }
     }
 }
 
 impl Forward<'_> {
     #[inline(always)]
-    fn run<S: pulp::Simd, const V: usize>(self, simd: S) -> Vec<f32> {
+    fn run<S: pulp::Simd, const V: usize, const R: usize, const P: usize, const ALONE: usize>(
+        self,
+        simd: S,
+    ) -> Vec<f32> {
         let Forward { network: Network { layers }, input, rows } = self;
-        let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0);
-        let (mut x, mut y) = (vec![0.0; rows * widest], vec![0.0; rows * widest]);
+        let (Some(first), Some(last)) = (layers.first(), layers.last()) else { return Vec::new() };
+        let panels = |columns: usize| columns.div_ceil(WIDTH);
+        let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0).max(first.inputs);
+        let mut x = vec![[0.0; WIDTH]; rows * panels(widest)];
+        let mut y = x.clone();
+        for (row, values) in input.chunks_exact(first.inputs).enumerate() {
+            for (panel, values) in values.chunks(WIDTH).enumerate() {
+                x[panel * rows + row][..values.len()].copy_from_slice(values);
+            }
+        }
         for (number, layer) in layers.iter().enumerate() {
-            let from = if number == 0 { input } else { &x[..rows * layer.inputs] };
-            let to = &mut y[..rows * layer.outputs];
-            let task = Task { layer, x: from, rows };
-            task.run::<S, V>(simd, to);
+            let to = &mut y[..rows * panels(layer.outputs)];
+            let task = Task { layer, x: &x[..rows * panels(layer.inputs)], rows };
+            task.run::<S, V, R, P, ALONE>(simd, to);
             if number + 1 < layers.len() {
-                for value in to {
+                for value in to.as_flattened_mut() {
                     *value = silu(*value);
                 }
             }
             std::mem::swap(&mut x, &mut y);
         }
-        x.truncate(rows * layers.last().map_or(0, |layer| layer.outputs));
-        x
+        let mut out = vec![0.0; rows * last.outputs];
+        for (row, values) in out.chunks_exact_mut(last.outputs).enumerate() {
+            for (panel, values) in values.chunks_mut(WIDTH).enumerate() {
+                values.copy_from_slice(&x[panel * rows + row][..values.len()]);
+            }
+        }
+        out
     }
 }
+
+/// Sixteen columns of one row.
+type Piece = [f32; WIDTH];
 
 /// A layer and what it is applied to.
 #[derive(Clone, Copy)]
 struct Task<'a> {
     layer: &'a Packed,
-    x: &'a [f32],
+    /// Inputs in panels of columns, (ceil(inputs / WIDTH), rows, WIDTH): the numbers of a tile then stand at fixed places
+    /// after one address.
+    x: &'a [Piece],
     rows: usize,
 }
 
 impl Task<'_> {
-    /// A panel of weights stays in the first cache for all rows.
     #[inline(always)]
-    fn run<S: pulp::Simd, const V: usize>(self, simd: S, y: &mut [f32]) {
+    fn run<S: pulp::Simd, const V: usize, const R: usize, const P: usize, const ALONE: usize>(
+        self,
+        simd: S,
+        y: &mut [Piece],
+    ) {
         let panels = self.layer.outputs.div_ceil(WIDTH);
-        let (tiled, mut panel) = (self.rows - self.rows % ROWS, 0);
-        while self.rows == 1 && panel + TOGETHER <= panels {
-            self.tile::<S, V, 1, TOGETHER>(simd, y, 0, panel);
-            panel += TOGETHER;
+        let mut panel = 0;
+        while self.rows == 1 && panel + ALONE <= panels {
+            self.tile::<S, V, 1, ALONE>(simd, y, 0, panel);
+            panel += ALONE;
+        }
+        while panel + P <= panels {
+            self.panels::<S, V, R, P>(simd, y, panel);
+            panel += P;
         }
         for panel in panel..panels {
-            for row in (0..tiled).step_by(ROWS) {
-                self.tile::<S, V, ROWS, 1>(simd, y, row, panel);
-            }
-            match self.rows - tiled {
-                1 => self.tile::<S, V, 1, 1>(simd, y, tiled, panel),
-                2 => self.tile::<S, V, 2, 1>(simd, y, tiled, panel),
-                3 => self.tile::<S, V, 3, 1>(simd, y, tiled, panel),
-                4 => self.tile::<S, V, 4, 1>(simd, y, tiled, panel),
-                5 => self.tile::<S, V, 5, 1>(simd, y, tiled, panel),
-                _ => (),
-            }
+            self.panels::<S, V, R, 1>(simd, y, panel);
+        }
+    }
+
+    /// P panels of weights stay in the first cache for all rows.
+    #[inline(always)]
+    fn panels<S: pulp::Simd, const V: usize, const R: usize, const P: usize>(
+        self,
+        simd: S,
+        y: &mut [Piece],
+        panel: usize,
+    ) {
+        let mut row = 0;
+        while row + R <= self.rows {
+            self.tile::<S, V, R, P>(simd, y, row, panel);
+            row += R;
+        }
+        if R > ROWS && row + ROWS <= self.rows {
+            self.tile::<S, V, ROWS, P>(simd, y, row, panel);
+            row += ROWS;
+        }
+        match self.rows - row {
+            1 => self.tile::<S, V, 1, P>(simd, y, row, panel),
+            2 => self.tile::<S, V, 2, P>(simd, y, row, panel),
+            3 => self.tile::<S, V, 3, P>(simd, y, row, panel),
+            4 => self.tile::<S, V, 4, P>(simd, y, row, panel),
+            5 => self.tile::<S, V, 5, P>(simd, y, row, panel),
+            _ => (),
         }
     }
 
@@ -168,42 +213,37 @@ impl Task<'_> {
     fn tile<S: pulp::Simd, const V: usize, const R: usize, const P: usize>(
         self,
         simd: S,
-        y: &mut [f32],
+        y: &mut [Piece],
         row: usize,
         panel: usize,
     ) {
-        let Packed { inputs, outputs, weight, bias } = self.layer;
-        let (n, outputs) = (*inputs, *outputs);
-        let rows: [&[f32]; R] = std::array::from_fn(|r| &self.x[(row + r) * n..][..n]);
-        let weights: [&[S::f32s]; P] = std::array::from_fn(|p| {
-            &S::as_simd_f32s(&weight[(panel + p) * n * WIDTH..][..n * WIDTH]).0[..n * V]
-        });
+        let Packed { inputs, weight, bias, .. } = self.layer;
+        let n = *inputs;
+        let weights: [&[S::f32s]; P] =
+            std::array::from_fn(|p| S::as_simd_f32s(&weight[(panel + p) * n * WIDTH..][..n * WIDTH]).0);
         let bias = S::as_simd_f32s(&bias[panel * WIDTH..][..P * WIDTH]).0;
         let mut sum: [[[S::f32s; V]; P]; R] =
             [std::array::from_fn(|p| std::array::from_fn(|v| bias[p * V + v])); R];
-        for k in 0..n {
-            for p in 0..P {
-                let w: [S::f32s; V] = std::array::from_fn(|v| weights[p][k * V + v]);
+        for (block, start) in (0..n).step_by(WIDTH).enumerate() {
+            let columns = WIDTH.min(n - start);
+            let x = &self.x[block * self.rows + row..][..R];
+            let weights: [&[S::f32s]; P] = std::array::from_fn(|p| &weights[p][start * V..][..columns * V]);
+            for k in 0..columns {
+                let w: [[S::f32s; V]; P] =
+                    std::array::from_fn(|p| std::array::from_fn(|v| weights[p][k * V + v]));
                 for r in 0..R {
-                    let a = simd.splat_f32s(rows[r][k]);
-                    for v in 0..V {
-                        sum[r][p][v] = simd.mul_add_f32s(a, w[v], sum[r][p][v]);
+                    let a = simd.splat_f32s(x[r][k]);
+                    for p in 0..P {
+                        for v in 0..V {
+                            sum[r][p][v] = simd.mul_add_f32s(a, w[p][v], sum[r][p][v]);
+                        }
                     }
                 }
             }
         }
-        for (r, sum) in sum.iter().enumerate() {
-            for (p, sum) in sum.iter().enumerate() {
-                let first = (panel + p) * WIDTH;
-                let columns = WIDTH.min(outputs - first);
-                let to = &mut y[(row + r) * outputs + first..][..columns];
-                if columns == WIDTH {
-                    S::as_mut_simd_f32s(to).0.copy_from_slice(sum);
-                } else {
-                    let mut all = [0.0; WIDTH];
-                    S::as_mut_simd_f32s(&mut all).0.copy_from_slice(sum);
-                    to.copy_from_slice(&all[..columns]);
-                }
+        for p in 0..P {
+            for r in 0..R {
+                S::as_mut_simd_f32s(&mut y[(panel + p) * self.rows + row + r]).0.copy_from_slice(&sum[r][p]);
             }
         }
     }

@@ -150,6 +150,8 @@ mod tests {
 
     /// Losses and weights at the end.
     fn ended(mut trainer: Trainer) -> (Vec<f64>, Vec<f32>) {
+        // As the command line has it. libtorch's own threads change the last bits, and another test may set their number.
+        tch::set_num_threads(1);
         trainer.run(None, &mut |_| Continue::Yes).unwrap();
         (trainer.losses().iter().map(|(_, loss)| *loss).collect(), trainer.generator.to_flat().unwrap())
     }

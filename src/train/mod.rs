@@ -11,6 +11,7 @@ pub mod diffusion;
 pub mod draw;
 pub mod feature_cache;
 pub mod kernel;
+mod memory;
 pub mod method;
 pub mod objective;
 mod overrides;
@@ -42,7 +43,7 @@ use crate::generator::{layers, parameters, to_vec, Generator};
 use crate::molecule::bonds::Bonds;
 use crate::molecule::features::distances;
 use crate::molecule::symmetry::SymmetryGroup;
-use crate::ranks::Ranks;
+use crate::ranks::{in_pairs, Ranks};
 use crate::sampler::file::{Model, Record, Shape, FORMAT_VERSION};
 use crate::{Error, Result};
 
@@ -82,6 +83,7 @@ pub struct Trainer {
     generator: Generator,
     average: Tensor,
     adam: Adam,
+    room: parallel::Room,
     objective: Objective,
     origin: Vec<f64>,
     origin_device: Tensor,
@@ -193,6 +195,7 @@ impl Trainer {
         Ok(Trainer {
             average: generator.flat().f_mul_scalar(1.0)?,
             adam,
+            room: parallel::Room::default(),
             objective,
             origin_device: Tensor::f_from_slice(&as_single)?.f_to_device(device)?,
             origin,
@@ -266,7 +269,7 @@ impl Trainer {
 
     /// Shares the batch with other ranks, each of which has made the same trainer and makes the same calls: every rank takes its
     /// part of the batch through the network, and all of them make the step that one rank would make with the whole batch. Where
-    /// every part is 256 samples, or 512, 1024 and so on, that is so to the last bit, else to rounding; whatever the parts, all ranks
+    /// every part is 128 samples, or 256, 512 and so on, that is so to the last bit, else to rounding; whatever the parts, all ranks
     /// have the same bytes. Only rank 0 writes checkpoints.
     ///
     /// # Errors
@@ -426,16 +429,17 @@ impl Trainer {
 
     fn one_step(&mut self) -> Result<()> {
         let drawn = self.plan.place(&self.plan.step(self.step), self.device)?;
-        let (loss, gradient) = self.gradient(&drawn)?;
+        let (loss, gradients) = self.gradients(&drawn)?;
         let step = self.schedule(self.step);
         self.step += 1;
-        self.adam.step(self.generator.flat(), &gradient, &self.average, step)?;
+        self.adam.step(self.generator.flat(), &gradients, &self.average, step)?;
         let _ = self.sum.f_add_(&loss)?;
         Ok(())
     }
 
-    /// Loss, detached, and its gradient in the order of the flat weights.
-    fn gradient(&self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
+    /// Loss, detached, and the parts of its gradient in the order of the flat weights; one part, which all ranks share, where there
+    /// are several.
+    fn gradients(&mut self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
         let company = self.company.as_deref();
         let mine = company.map(|company| company.rows(&drawn.latent)).transpose()?;
         let pass = parallel::forward(&self.generator, mine.as_ref().unwrap_or(&drawn.latent))?;
@@ -454,9 +458,12 @@ impl Trainer {
         if let Some(company) = company {
             at_outputs = company.rows(&at_outputs)?;
         }
-        let gradient = pass.gradient(&self.generator, &at_outputs)?;
-        let gradient = company.map_or(Ok(gradient.shallow_clone()), |company| company.sum(&gradient))?;
-        Ok((loss.f_detach()?, gradient))
+        let gradients = pass.gradients(&self.generator, &at_outputs, &mut self.room)?;
+        let Some(company) = company else { return Ok((loss.f_detach()?, gradients)) };
+        // As the optimizer sums the parts of one process.
+        let own = in_pairs(gradients.f_unbind(0)?, |a, b| Ok(a.f_add(&b)?))?;
+        let own = own.map_or_else(|| self.generator.flat().f_zeros_like(), Ok)?;
+        Ok((loss.f_detach()?, company.sum(&own)?))
     }
 
     /// Mean loss since the last look; the only place where the host waits for the device.

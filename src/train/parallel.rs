@@ -1,33 +1,47 @@
 //! The generator forward and backward in parts of the batch, side by side on the CPU's cores. libtorch's own threads
-//! meet at a barrier in every operation, which costs more than the operations of a network this small.
+//! meet at a barrier in every operation, which costs more than the operations of a network this small. The backward pass is
+//! written out: each product goes straight to its place in the flat gradient.
 
-use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use crate::drift::each;
 use crate::generator::Generator;
-use crate::ranks::in_pairs;
-use crate::Result;
+use crate::{Error, Result};
 
 /// Samples of a part. Fixed, so that the sums, and with them every bit, do not depend on the number of threads.
-const PART: i64 = 256;
+const PART: i64 = 128;
 
-/// Outputs of a batch and the graphs of its parts.
+/// Outputs of a batch and what its parts keep for the way back.
 #[derive(Debug)]
 pub(super) struct Pass {
-    parts: Vec<Tensor>,
+    parts: Vec<Part>,
     /// Outputs (B, 3n), of a graph of their own that begins here.
     pub outputs: Tensor,
 }
 
-/// Runs `work` on each: side by side where libtorch itself is to use one thread.
-pub(super) fn each<T: Send, U: Send>(
-    items: Vec<T>,
-    work: impl Fn(T) -> Result<U> + Sync + Send,
-) -> Result<Vec<U>> {
-    if tch::get_num_threads() == 1 && items.len() > 1 {
-        items.into_par_iter().map(work).collect()
-    } else {
-        items.into_iter().map(work).collect()
+#[derive(Debug)]
+enum Part {
+    /// What went into each layer, and the sums before each activation.
+    Layers { inputs: Vec<Tensor>, sums: Vec<Tensor> },
+    /// The outputs with libtorch's graph behind them.
+    Graph(Tensor),
+}
+
+/// Room for gradients, used again in every step.
+#[derive(Debug, Default)]
+pub(super) struct Room(Option<Tensor>);
+
+impl Room {
+    /// Rows (parts, weights).
+    fn rows(&mut self, parts: usize, generator: &Generator) -> Result<Tensor> {
+        let flat = generator.flat();
+        let shape = [parts as i64, flat.numel() as i64];
+        if let Some(rows) = self.0.as_ref().filter(|rows| rows.size() == shape) {
+            return Ok(rows.shallow_clone());
+        }
+        let rows = Tensor::f_zeros(shape, (Kind::Float, flat.device()))?;
+        self.0 = Some(rows.shallow_clone());
+        Ok(rows)
     }
 }
 
@@ -36,36 +50,97 @@ pub(super) fn each<T: Send, U: Send>(
 /// # Errors
 /// Where libtorch refuses.
 pub(super) fn forward(generator: &Generator, noise: &Tensor) -> Result<Pass> {
+    let on_the_cpu = noise.device() == Device::Cpu;
     let batch = noise.size2()?.0;
-    let part = if noise.device() == Device::Cpu { PART } else { batch };
+    let part = if on_the_cpu { PART } else { batch };
     let work: Vec<(Generator, Tensor)> =
         noise.f_split(part, 0)?.into_iter().map(|noise| (generator.handle(), noise)).collect();
-    let parts = each(work, |(generator, noise)| generator.forward(&noise))?;
-    let detached = parts.iter().map(Tensor::f_detach).collect::<std::result::Result<Vec<_>, _>>()?;
-    let outputs = Tensor::f_cat(&detached, 0)?.f_set_requires_grad(true)?;
+    let (outputs, parts): (Vec<Tensor>, Vec<Part>) = each(work, |(generator, noise)| {
+        if on_the_cpu {
+            return tch::no_grad(|| through(&generator, noise));
+        }
+        let outputs = generator.forward(&noise)?;
+        Ok((outputs.f_detach()?, Part::Graph(outputs)))
+    })?
+    .into_iter()
+    .unzip();
+    let outputs = Tensor::f_cat(&outputs, 0)?.f_set_requires_grad(true)?;
     Ok(Pass { parts, outputs })
 }
 
+fn through(generator: &Generator, noise: Tensor) -> Result<(Tensor, Part)> {
+    let layers = generator.layers();
+    let (mut inputs, mut sums) = (Vec::with_capacity(layers.len()), Vec::with_capacity(layers.len()));
+    let mut x = noise;
+    for (number, &(weight, bias)) in layers.iter().enumerate() {
+        let sum = x.f_linear(weight, Some(bias))?;
+        inputs.push(x);
+        if number + 1 == layers.len() {
+            return Ok((sum, Part::Layers { inputs, sums }));
+        }
+        x = sum.f_silu()?;
+        sums.push(sum);
+    }
+    Err(Error::Numeric("a generator without layers".into()))
+}
+
+/// Gradient of the weights into `to` (W), from that at the outputs of a part.
+fn back(generator: &Generator, part: &Part, at_outputs: &Tensor, to: &Tensor) -> Result<()> {
+    match part {
+        Part::Layers { inputs, sums } => {
+            tch::no_grad(|| back_through(generator, inputs, sums, at_outputs.shallow_clone(), to))
+        }
+        Part::Graph(outputs) => {
+            let gradient = generator.gradient(&outputs.f_mul(at_outputs)?.f_sum(None::<Kind>)?)?;
+            Ok(to.shallow_clone().f_copy_(&gradient)?)
+        }
+    }
+}
+
+fn back_through(
+    generator: &Generator,
+    inputs: &[Tensor],
+    sums: &[Tensor],
+    mut at: Tensor,
+    to: &Tensor,
+) -> Result<()> {
+    let (layers, places) = (generator.layers(), generator.parts(to)?);
+    for (number, ((weight, _), (of_weight, of_bias))) in layers.iter().zip(&places).enumerate().rev() {
+        let _ = at.f_transpose(0, 1)?.f_mm_out(of_weight, &inputs[number])?;
+        let _ = at.f_sum_intlist_out(of_bias, [0_i64].as_slice(), true, None::<Kind>)?;
+        if number > 0 {
+            at = sums[number - 1].f_silu_backward(&at.f_mm(weight)?)?;
+        }
+    }
+    Ok(())
+}
+
 impl Pass {
-    /// Gradient in the order of the generator's flat weights, for the loss's gradient at the outputs.
+    /// Gradients (parts, W) in the order of the generator's flat weights, for the loss's gradient at the outputs: their sum is
+    /// that of the whole. They stand in `room` until the next call.
     ///
     /// # Errors
     /// Where libtorch refuses.
-    pub(super) fn gradient(self, generator: &Generator, at_outputs: &Tensor) -> Result<Tensor> {
-        let lengths: Vec<i64> = self.parts.iter().map(|part| part.size()[0]).collect();
-        let slices = at_outputs.f_split_with_sizes(lengths, 0)?;
-        let work: Vec<_> = self
-            .parts
-            .into_iter()
-            .zip(slices)
-            .map(|(part, slice)| (generator.handle(), part, slice))
-            .collect();
-        let gradients = each(work, |(generator, part, slice)| {
-            generator.gradient(&part.f_mul(&slice)?.f_sum(None::<Kind>)?)
-        })?;
-        // In pairs: the sum is then the same to the bit where ranks sum some of the parts each.
-        let sum = in_pairs(gradients, |mut a, b| Ok(a.f_add_(&b)?))?;
-        sum.map_or_else(|| Ok(generator.flat().f_zeros_like()?), Ok)
+    pub(super) fn gradients(
+        self,
+        generator: &Generator,
+        at_outputs: &Tensor,
+        room: &mut Room,
+    ) -> Result<Tensor> {
+        let rows = room.rows(self.parts.len(), generator)?;
+        let mut first = 0;
+        let mut work = Vec::with_capacity(self.parts.len());
+        for (number, part) in self.parts.into_iter().enumerate() {
+            let length = match &part {
+                Part::Layers { inputs, .. } => inputs.first().map_or(0, |noise| noise.size()[0]),
+                Part::Graph(outputs) => outputs.size()[0],
+            };
+            let slice = at_outputs.f_narrow(0, first, length)?;
+            work.push((generator.handle(), part, slice, rows.f_get(number as i64)?));
+            first += length;
+        }
+        each(work, |(generator, part, slice, to)| back(&generator, &part, &slice, &to))?;
+        Ok(rows)
     }
 }
 
@@ -90,7 +165,10 @@ mod tests {
         assert_eq!(pass.parts.len(), 4);
         let value = loss(&pass.outputs);
         let at_outputs = Tensor::run_backward(&[value], &[&pass.outputs], false, false).remove(0);
-        let got = to_vec(&pass.gradient(&generator, &at_outputs).unwrap()).unwrap();
+        let rows = pass.gradients(&generator, &at_outputs, &mut Room::default()).unwrap();
+        assert_eq!(rows.size(), [4, expected.len() as i64]);
+        let sum = rows.sum_dim_intlist([0_i64].as_slice(), false, None::<Kind>);
+        let got = to_vec(&sum).unwrap();
         let largest = expected.iter().fold(0.0_f32, |m, g| m.max(g.abs()));
         assert!(largest > 1e-3);
         for (a, b) in got.iter().zip(&expected) {

@@ -9,9 +9,10 @@
 
 use crate::vector_exp::exp_f64;
 
-/// Frames side by side: two AVX2 registers.
+/// Frames side by side: two AVX2 registers, one AVX-512 register.
 pub(super) const LANES: usize = 8;
-/// Numbers of a panel, multiplied with the same frames: 6 x 2 registers hold the sums.
+/// Numbers of a panel, multiplied with the same frames: 6 x 2 registers hold the sums with AVX2, those of two tiles of
+/// frames with AVX-512.
 const PANEL: usize = 6;
 /// Centers that go through the four products while they are in the cache; a multiple of the panel.
 const CENTERS: usize = 120;
@@ -105,40 +106,83 @@ impl Centers {
         pulp::Arch::new().dispatch(Task { centers: self, x, out });
     }
 
+    /// With V vectors for eight frames, T tiles at a time.
     #[inline(always)]
-    fn add_up_inlined(&self, x: &[Lanes], out: &mut [Sums]) {
+    fn add_up_with<S: pulp::Simd, const V: usize, const T: usize>(
+        &self,
+        simd: S,
+        x: &[Lanes],
+        out: &mut [Sums],
+    ) {
         for out in out.iter_mut() {
             (out.energy, out.sum) = ([0.0; LANES], [0.0; LANES]);
             out.pull.fill([0.0; LANES]);
             out.push.fill([0.0; LANES]);
         }
+        let tile = |k: usize| &x[k * self.descriptors..][..self.descriptors];
         for block in &self.blocks {
-            for (x, out) in x.chunks_exact(self.descriptors).zip(out.iter_mut()) {
-                self.tile(block, x, out);
+            let mut first = 0;
+            for out in out.chunks_mut(T) {
+                match <&mut [Sums; T]>::try_from(&mut *out) {
+                    Ok(out) => {
+                        self.tiles::<S, V, T>(simd, block, std::array::from_fn(|t| tile(first + t)), out);
+                    }
+                    // Fewer are left.
+                    Err(_) => out.iter_mut().enumerate().for_each(|(t, out)| {
+                        self.tiles::<S, V, 1>(simd, block, [tile(first + t)], std::array::from_mut(out));
+                    }),
+                }
+                first += T;
             }
         }
     }
 
     #[inline(always)]
-    fn tile(&self, block: &Block, x: &[Lanes], out: &mut Sums) {
+    fn tiles<S: pulp::Simd, const V: usize, const T: usize>(
+        &self,
+        simd: S,
+        block: &Block,
+        x: [&[Lanes]; T],
+        out: &mut [Sums; T],
+    ) {
+        for (which, panels) in block.forth.iter().enumerate() {
+            let mut x = x.into_iter();
+            let to = out.each_mut().map(|out| {
+                let to = if which == 0 { &mut out.left } else { &mut out.right };
+                (x.next().unwrap_or_default(), to.as_mut_slice())
+            });
+            product::<S, V, T>(simd, panels, to, false);
+        }
+        for (x, out) in x.into_iter().zip(out.iter_mut()) {
+            self.kernel(block, x, out);
+        }
+        let back = out.each_mut().map(|out| (out.left.as_slice(), out.pull.as_mut_slice()));
+        product::<S, V, T>(simd, &block.back[0], back, true);
+        let back = out.each_mut().map(|out| (out.right.as_slice(), out.push.as_mut_slice()));
+        product::<S, V, T>(simd, &block.back[1], back, true);
+    }
+
+    /// From the products forth of a tile of frames to the factors of those back.
+    #[inline(always)]
+    fn kernel(&self, block: &Block, x: &[Lanes], out: &mut Sums) {
         let mut own = [0.0; LANES];
         for x in x {
             for c in 0..LANES {
                 own[c] = (self.q * x[c]).mul_add(self.q * x[c], own[c]);
             }
         }
-        product(&block.forth[0], x, &mut out.left, false);
-        product(&block.forth[1], x, &mut out.right, false);
         for (left, square) in out.left.iter_mut().zip(&block.squares) {
             for c in 0..LANES {
-                // n = q |x - X|; a comparison, unlike f64::max, keeps a NaN.
+                // n^2 = q^2 |x - X|^2; a comparison, unlike f64::max, keeps a NaN.
                 let n2 = (-2.0 * self.q * self.q).mul_add(left[c], own[c] + square);
-                left[c] = (if n2 < 0.0 { 0.0 } else { n2 }).sqrt();
+                left[c] = if n2 < 0.0 { 0.0 } else { n2 };
             }
         }
-        // A loop of its own, over one flat array: else the exponential does not vectorize.
-        for (e, n) in out.kernel.as_flattened_mut().iter_mut().zip(out.left.as_flattened()) {
-            *e = self.amplitude * exp_f64(-n);
+        // A loop of its own, over flat arrays: else the exponential does not vectorize. The root takes the divider, the
+        // exponential all else.
+        for (e, n) in out.kernel.as_flattened_mut().iter_mut().zip(out.left.as_flattened_mut()) {
+            *n = n.sqrt();
+            *e = self.amplitude * exp_f64(-*n);
         }
         let (mut energy, mut sum) = (out.energy, out.sum);
         for (((left, right), e), product) in
@@ -154,8 +198,6 @@ impl Centers {
             }
         }
         (out.energy, out.sum) = (energy, sum);
-        product(&block.back[0], &out.left, &mut out.pull, true);
-        product(&block.back[1], &out.right, &mut out.push, true);
     }
 }
 
@@ -170,26 +212,51 @@ impl pulp::WithSimd for Task<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) {
-        self.centers.add_up_inlined(self.x, self.out);
+    fn with_simd<S: pulp::Simd>(self, simd: S) {
+        let Task { centers, x, out } = self;
+        match LANES / S::F64_LANES {
+            1 => centers.add_up_with::<S, 1, 2>(simd, x, out),
+            2 => centers.add_up_with::<S, 2, 1>(simd, x, out),
+            4 => centers.add_up_with::<S, 4, 1>(simd, x, out),
+            _ => centers.add_up_with::<pulp::Scalar, 8, 1>(pulp::Scalar::new(), x, out),
+        }
     }
 }
 
-/// Panels (P, inner, PANEL) times frames (inner), written to or added to `out` (P x PANEL).
+/// Panels (P, inner, PANEL) times T tiles of frames (inner), each written to or added to (P x PANEL).
 #[inline(always)]
-fn product(panels: &[f64], frames: &[Lanes], out: &mut [Lanes], add: bool) {
-    for (panel, out) in panels.chunks_exact(frames.len() * PANEL).zip(out.chunks_exact_mut(PANEL)) {
-        let mut sum = [[0.0; LANES]; PANEL];
+fn product<S: pulp::Simd, const V: usize, const T: usize>(
+    simd: S,
+    panels: &[f64],
+    tiles: [(&[Lanes], &mut [Lanes]); T],
+    add: bool,
+) {
+    let vectors = |lanes: &Lanes| -> [S::f64s; V] {
+        let all = S::as_simd_f64s(lanes).0;
+        std::array::from_fn(|v| all[v])
+    };
+    let inner = tiles.iter().map(|(frames, _)| frames.len()).min().unwrap_or(0);
+    for (number, panel) in panels.chunks_exact(inner * PANEL).enumerate() {
+        let first = number * PANEL;
+        let mut sum = [[[simd.splat_f64s(0.0); V]; PANEL]; T];
         if add {
-            sum.copy_from_slice(out);
+            sum = std::array::from_fn(|t| std::array::from_fn(|p| vectors(&tiles[t].1[first + p])));
         }
-        for (values, frame) in panel.chunks_exact(PANEL).zip(frames) {
-            for (sum, value) in sum.iter_mut().zip(values) {
-                for c in 0..LANES {
-                    sum[c] = value.mul_add(frame[c], sum[c]);
+        for (k, values) in panel.chunks_exact(PANEL).enumerate() {
+            let frames: [[S::f64s; V]; T] = std::array::from_fn(|t| vectors(&tiles[t].0[k]));
+            for p in 0..PANEL {
+                let value = simd.splat_f64s(values[p]);
+                for t in 0..T {
+                    for v in 0..V {
+                        sum[t][p][v] = simd.mul_add_f64s(value, frames[t][v], sum[t][p][v]);
+                    }
                 }
             }
         }
-        out.copy_from_slice(&sum);
+        for (t, sum) in sum.iter().enumerate() {
+            for (p, sum) in sum.iter().enumerate() {
+                S::as_mut_simd_f64s(&mut tiles[t].1[first + p]).0.copy_from_slice(sum);
+            }
+        }
     }
 }
