@@ -13,7 +13,7 @@ if [ "${1:-}" = --count ]; then
 fi
 seconds=${1:?give SECONDS for each fuzzer}
 shift
-all=(sampler equilibration labels npz gdml xyz dump other selection units settings calls)
+all=(sampler equilibration training labels npz gdml xyz dump other selection units settings calls)
 [ $# -gt 0 ] || set -- "${all[@]}"
 mkdir -p fuzz/corpus
 # Files are written and read for every execution: memory is faster than a disk.
@@ -24,7 +24,11 @@ cargo=(cargo +nightly)
 folder=${CARGO_TARGET_DIR:-fuzz/target}
 for name in "$@"; do
     features=()
-    [ "$name" != training ] || features=(--features train)
+    if [ "$name" = training ]; then
+        features=(--features train)
+        # Only the library's own build says where libtorch is.
+        export LD_LIBRARY_PATH=${LIBTORCH:-$PWD/.venv/libtorch}/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+    fi
     "${cargo[@]}" fuzz build "${features[@]}" "$name"
     corpus=fuzz/corpus/$name
     mkdir -p "$corpus" "fuzz/artifacts/$name"
