@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCRIPTS = ROOT / "benches" / "peers"
 sys.path.insert(0, str(SCRIPTS))
 
-from growth import FRAMES, growth, memory, plot  # noqa: E402
+from growth import growth, memory, plot  # noqa: E402
 from rows import ROWS, Row  # noqa: E402
 
 GEMMS = [(96, 256, False), (1_000, 256, False), (256, 512, False), (1_024, 512, True)]
@@ -77,9 +77,11 @@ class Worker:
         self.process.wait()
 
 
-def grown_memory(ours: Worker, model: str, folder: Path) -> dict[str, dict[str, list[float]]]:
+def grown_memory(
+    ours: Worker, model: str, folder: Path, counts: list[float]
+) -> dict[str, dict[str, list[float]]]:
     """Memory of the commands for trajectories of several lengths."""
-    paths = {count: str(folder / f"{count}.extxyz") for count in FRAMES}
+    paths = {count: str(folder / f"{count}.extxyz") for count in map(int, counts)}
     for count, path in paths.items():
         ours.seconds("export", path=path, kind="trajectory", count=count)
     found = memory(ROOT / "target/release/boltzdrift", model, paths, folder)
@@ -249,7 +251,8 @@ def main() -> int:
             if with_growth:
                 part["growth"] = growth(ours.seconds, options.most)
                 if threads == options.threads[-1]:
-                    part["memory"] = grown_memory(ours, files["@sampler"], folder)
+                    read = part["growth"]["frames: reading extended XYZ"]["x"]
+                    part["memory"] = grown_memory(ours, files["@sampler"], folder, read)
             for worker in (ours, theirs):
                 worker.end()
             result["threads"][str(threads)] = part

@@ -12,6 +12,9 @@ import numpy as np
 
 Line = dict[str, list[float]]
 
+FEWEST = 4
+"""Points that an exponent is fitted to; half of them count."""
+
 ATOMS = (3, 5, 9, 11, 20, 32, 59)
 """Water, methane, ethanol and straight alkanes."""
 FRAMES = (1_000, 10_000, 100_000, 1_000_000)
@@ -108,14 +111,16 @@ def plot(result: dict[str, Any], path: Path) -> str:
             for name, line in part[kind].items():
                 if len(line["x"]) < 2:
                     continue
-                slope = exponent(line["x"], line["y"])
+                slope = (
+                    f"{exponent(line['x'], line['y']):.2f}" if len(line["x"]) >= FEWEST else "too few points"
+                )
                 against, what = name.split(": ")
                 panel = places["memory" if kind == "memory" else against]
-                label = f"{what}, {threads} thread(s): {slope:.2f}"
+                label = f"{what}, {threads} thread(s): {slope}"
                 panel.loglog(line["x"], line["y"], "-" if threads == "1" else "--", marker=".", label=label)
                 end = f"{line['x'][-1]:,.0f} {against}: {line['y'][-1]:.3g} {unit}"
                 full = f"{what}, {'memory ' if kind == 'memory' else ''}against {against}"
-                lines.append(f"| {full} | {threads} | {slope:.2f} | {end} |")
+                lines.append(f"| {full} | {threads} | {slope} | {end} |")
     for name, panel in places.items():
         panel.set(
             xlabel="frames or samples" if name == "memory" else name,
