@@ -118,7 +118,7 @@ impl Rows<'_> {
     /// The sums over all rows of `count` numbers from `first` on, in pairs as [`crate::ranks::in_pairs`] takes them: ranks that
     /// sum some of the rows each get the same bits.
     #[inline(always)]
-    fn summed<'s>(self, first: usize, count: usize, sums: &'s mut [[f32; SUMMED]; LEVELS]) -> &'s [f32] {
+    fn summed(self, first: usize, count: usize, sums: &mut [[f32; SUMMED]; LEVELS]) -> &[f32] {
         let mut rows = 0_usize;
         for gradient in self.all.chunks_exact(self.length) {
             let gradient = &gradient[first..][..count];

@@ -27,7 +27,7 @@ from conftest import Floats, needs_training
 
 @pytest.fixture(scope="module")
 def calculator() -> Any:
-    """SevenNet-0, whose weights are in its package; on one thread, as the order of its sums depends on them."""
+    """SevenNet-0, whose weights are in its package, on one thread: its sums depend on their number."""
     torch.set_num_threads(1)
     return sevenn.calculator.SevenNetCalculator(model="7net-0", device="cpu")
 
