@@ -115,6 +115,7 @@ fn force_field() {
         orders: vec![(0..36).collect()],
         coefficients: descriptors.mapv(|_| stream.normal()),
         descriptors,
+        weights: vec![1.0; 36],
         sigma: 20.0,
         scale: 1.0,
         constant: 0.0,

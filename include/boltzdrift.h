@@ -259,8 +259,8 @@ bzd_status_t bzd_potential_evaluate(bzd_potential_t *potential, size_t frames, s
 /* Name, identity and, for a fitted one, the report of the fit, as JSON. Threads: one call at a time. */
 bzd_status_t bzd_potential_info(bzd_potential_t *potential, char **json);
 
-/* Writes a fitted force field in sGDML's file layout, through a temporary file. Errors: BZD_UNSUPPORTED for other
- * potentials; BZD_FAILED where the file cannot be written. Threads: one call at a time. */
+/* Writes a fitted force field, through a temporary file: as an .npz, in sGDML's file layout where it was fitted with "plain".
+ * Errors: BZD_UNSUPPORTED for other potentials; BZD_FAILED where the file cannot be written. Threads: one call at a time. */
 bzd_status_t bzd_potential_save(bzd_potential_t *potential, const char *path);
 
 /* A plug-in is a shared library with this function, opened as "plugin:LIB.so:options". It need not link
@@ -277,7 +277,8 @@ uint32_t bzd_plugin_abi_version(void);
 /* ---- From frames to a sampler. Example: examples/c/train.c ------------------------------------------------------ */
 
 /* A force field fitted to the forces of a trajectory (sGDML, closed form). Settings: {"frames": 300, "sigma": 10,
- * "ridge": 1e-11, "memory_gb": 4}, each of them optional; sigma and ridge are then chosen on frames held out.
+ * "ridge": 1e-11, "memory_gb": 4, "plain": false}, each of them optional; sigma and ridge are then chosen on frames held
+ * out. With "plain" all distances have one weight, as in sGDML, whose own predictor then reads the file; the errors are larger.
  * Errors: BZD_UNSUPPORTED in the sampler-only build; BZD_INVALID for frames without forces, too few of them, or too little
  * memory; BZD_INTERRUPTED. */
 bzd_status_t bzd_fit(const bzd_dataset_t *dataset, const char *settings, bzd_progress_fn progress, void *user_data,

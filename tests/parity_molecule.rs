@@ -98,6 +98,7 @@ fn force_field() {
         species: z.clone(),
         permutations: vec![vec![0, 1, 2]],
         orders: vec![vec![0, 1, 2]],
+        weights: vec![1.0; x.ncols()],
         descriptors: x,
         coefficients: a,
         sigma: number("sigma"),

@@ -37,7 +37,7 @@ def sampler(width: int, depth: int, atoms: int = 9) -> boltzdrift.Sampler:
 @cache
 def field(frames: int = 200) -> boltzdrift.Potential:
     """A fitted force field."""
-    return boltzdrift.fit(data(2_000), frames=frames, sigma=20.0, ridge=1e-9)
+    return boltzdrift.fit(data(2_000), frames=frames, sigma=20.0, ridge=1e-9, plain=True)
 
 
 def sample(count: int, width: int, depth: int, atoms: int = 9) -> Case:
@@ -126,7 +126,7 @@ def feature_forces() -> Case:
 
 def fit(frames: int) -> Case:
     """A fit at a given length and ridge, errors on held-out frames included."""
-    return lambda: boltzdrift.fit(data(2_000), frames=frames, sigma=20.0, ridge=1e-9)
+    return lambda: boltzdrift.fit(data(2_000), frames=frames, sigma=20.0, ridge=1e-9, plain=True)
 
 
 def prediction(frames: int) -> Case:

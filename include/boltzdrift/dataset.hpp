@@ -128,8 +128,8 @@ inline std::string evaluate(const Dataset &samples, const Dataset &reference) {
     return detail::to_std(detail::call([&] { return bridge::evaluate(samples.box(), reference.box()); }));
 }
 
-/// A force field fitted to the forces of a trajectory. Settings: frames, sigma, ridge, memory_gb. Status::unsupported in the
-/// sampler-only build.
+/// A force field fitted to the forces of a trajectory. Settings: frames, sigma, ridge, memory_gb, plain.
+/// Status::unsupported in the sampler-only build.
 inline AnyPotential fit(const Dataset &dataset, const Settings &settings = {}, const Listener &listener = {}) {
     detail::Ear ear(listener);
     const auto heard = ear.bridge();

@@ -158,7 +158,7 @@ class Potential(Owner):
         return str(self.info()["name"])
 
     def save(self, path: StrPath) -> None:
-        """Writes a fitted force field in sGDML's layout (.npz), to be opened as "gdml:FILE".
+        """Writes a fitted force field (.npz; of a plain fit in sGDML's layout), to be opened as "gdml:FILE".
 
         Raises:
             UnsupportedError: Another potential has nothing to write.

@@ -25,6 +25,7 @@ def fit(
     sigma: float | None = None,
     ridge: float | None = None,
     memory_gb: float | None = None,
+    plain: bool | None = None,
     progress: ProgressFunction | bool | None = None,
 ) -> Potential:
     """A force field fitted to the forces of a trajectory (sGDML, in closed form); `info()["fit"]` has its
@@ -36,12 +37,14 @@ def fit(
         sigma: Length of the kernel; chosen on frames held out where None.
         ridge: Regularization; chosen likewise.
         memory_gb: Most memory of the fit.
+        plain: One weight for all distances, as in sGDML, whose own predictor then reads the file; the errors
+            are larger.
 
     Raises:
         InvalidError: The frames have no forces.
         UnsupportedError: The library is the sampler-only one.
     """
-    settings = _arguments.settings(frames=frames, sigma=sigma, ridge=ridge, memory_gb=memory_gb)
+    settings = _arguments.settings(frames=frames, sigma=sigma, ridge=ridge, memory_gb=memory_gb, plain=plain)
     handle, listener = Handle("potential", "bzd_potential_free"), Listener(progress)
     place = ctypes.byref(handle.pointer)
     try:

@@ -48,7 +48,7 @@ pub fn force_field(
     stages: &Stages,
     progress: &mut dyn FnMut(fit::Progress) -> Result<()>,
 ) -> Result<Made<Gdml>> {
-    let asked = json!([settings.frames, settings.sigma, settings.ridge]);
+    let asked = json!([settings.frames, settings.sigma, settings.ridge, settings.plain]);
     let path = stages.path("fit", &[&data.source.digest, &asked.to_string()], "npz");
     let cached = path.exists();
     if !cached {

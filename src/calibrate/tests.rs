@@ -11,7 +11,7 @@ fn data(frames: usize, seed: u64) -> Dataset {
 }
 
 fn fit_settings(frames: usize) -> fit::Settings {
-    fit::Settings { frames, sigma: Some(10.0), ridge: Some(1e-9), memory: None }
+    fit::Settings { frames, sigma: Some(10.0), ridge: Some(1e-9), memory: None, plain: true }
 }
 
 fn run_settings() -> equilibrate::Settings {

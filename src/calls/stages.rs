@@ -134,6 +134,7 @@ struct Fitting {
     sigma: Option<f64>,
     ridge: Option<f64>,
     memory_gb: Option<f64>,
+    plain: Option<bool>,
 }
 
 /// A force field fitted to the forces of a trajectory.
@@ -149,10 +150,11 @@ pub(crate) fn fit(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Result
         sigma: given.sigma,
         ridge: given.ridge,
         memory: given.memory_gb.map(|memory| (memory * 1e9) as u64),
+        plain: given.plain.unwrap_or(base.plain),
     };
     let mut tried = 0;
     let fitted = fit::fit(data, &settings, &mut |step| {
-        tried += u64::from(matches!(step, Progress::Tried { .. }));
+        tried += u64::from(matches!(step, Progress::Tried { .. } | Progress::Weighed { .. }));
         tell(ear, c"fitting", tried, 0)
     })?;
     Ok(Handle::new(fitted.field))

@@ -2,11 +2,13 @@
 //! Chmiela et al., Nat. Commun. 9, 3887, 2018).
 //!
 //! Frames are chosen by farthest point in descriptor space, every permutation of the molecule's symmetry is in
-//! the kernel, and the kernel's length and the ridge are those with the least force error on frames held out.
+//! the kernel, the kernel's length and the ridge are those with the least force error on frames held out, and each
+//! distance has a weight of its own.
 
 mod choose;
 pub(crate) mod memory;
 mod system;
+mod weights;
 
 use ndarray::{Array1, Array2, Array3, Axis};
 use serde::{Deserialize, Serialize};
@@ -48,11 +50,13 @@ pub struct Settings {
     pub ridge: Option<f64>,
     /// Most memory in bytes that the matrix may take; what the machine has free where absent.
     pub memory: Option<u64>,
+    /// One weight for all distances, as in sGDML, whose own predictor then reads the file; the errors are larger.
+    pub plain: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { frames: 300, sigma: None, ridge: None, memory: None }
+        Settings { frames: 300, sigma: None, ridge: None, memory: None, plain: false }
     }
 }
 
@@ -90,6 +94,9 @@ pub struct Report {
     pub sigma: f64,
     /// Ridge over the mean diagonal of the kernel matrix.
     pub ridge: f64,
+    /// Least and largest weight of an inverse distance; both one without weights.
+    #[serde(default = "even")]
+    pub weights: [f64; 2],
     /// Rows of the linear system.
     pub rows: usize,
     /// Errors on frames that were held out.
@@ -98,6 +105,10 @@ pub struct Report {
     /// fit gives the same bytes.
     #[serde(skip)]
     pub seconds: (f64, f64),
+}
+
+fn even() -> [f64; 2] {
+    [1.0; 2]
 }
 
 /// What `fit` says while it works.
@@ -118,6 +129,18 @@ pub enum Progress {
         ridge: f64,
         /// Root mean square error of a force component on the frames held out.
         force_rmse: f64,
+    },
+    /// Weights of the distances were tried with a few frames, giving this force error.
+    Weighed {
+        /// Number of the trial, from 1.
+        step: usize,
+        /// Trials in all.
+        steps: usize,
+        /// Root mean square error of a force component on frames that are neither learned from nor held out,
+        /// kcal/mol/angstrom.
+        force_rmse: f64,
+        /// Root mean square error of their energies, kcal/mol; none without energies.
+        energy_rmse: Option<f64>,
     },
 }
 
@@ -149,11 +172,15 @@ pub fn fit(
     let most_rows = all * (3 * dataset.atoms()).saturating_sub(if dataset.atoms() > 2 { 6 } else { 5 });
     memory::check(bytes(most_rows), limit, all)?;
     let (sigma, ridge) = problem.search(settings, progress)?;
-    let frames = problem.frames(all)?;
+    let weights = match settings.plain {
+        true => vec![1.0; problem.distances()],
+        false => problem.weights(sigma, ridge, progress)?,
+    };
+    let frames = problem.frames(all, &weights)?;
     let rows = frames.iter().map(Frame::rank).sum();
     progress(Progress::Solving { rows, bytes: bytes(rows) })?;
     let solving = std::time::Instant::now();
-    let (field, ridge) = problem.raised(&frames, sigma, ridge)?;
+    let (field, ridge) = problem.raised(&frames, sigma, ridge, &weights)?;
     let solving = solving.elapsed().as_secs_f64();
     let (field, held_out) = problem.judge(field)?;
     let report = Report {
@@ -163,6 +190,10 @@ pub fn fit(
         permutations: problem.permutations.len(),
         sigma,
         ridge,
+        weights: [
+            weights.iter().copied().fold(f64::INFINITY, f64::min),
+            weights.iter().copied().fold(0.0, f64::max),
+        ],
         rows,
         held_out,
         seconds: (start.elapsed().as_secs_f64(), solving),
@@ -177,6 +208,8 @@ struct Problem<'a> {
     forces: &'a Array3<f64>,
     permutations: Vec<Vec<usize>>,
     orders: Vec<Vec<usize>>,
+    /// Frames that may be learned from.
+    candidates: Vec<usize>,
     chosen: Vec<usize>,
     held_out: Vec<usize>,
     scale: f64,
@@ -239,13 +272,20 @@ impl<'a> Problem<'a> {
         if !(scale > 0.0 && scale.is_finite()) {
             return Err(Error::Numeric(format!("{file}: every force is zero; check the force columns")));
         }
-        Ok(Problem { dataset, forces, permutations, orders, chosen, held_out: split.held_out, scale })
+        let Split { candidates, held_out } = split;
+        Ok(Problem { dataset, forces, permutations, orders, candidates, chosen, held_out, scale })
     }
 
-    fn frames(&self, count: usize) -> Result<Vec<Frame>> {
+    /// Number of distances, D.
+    fn distances(&self) -> usize {
+        self.dataset.atoms() * (self.dataset.atoms() - 1) / 2
+    }
+
+    /// The first of the chosen frames, for a kernel with weights (D) of the distances.
+    fn frames(&self, count: usize, weights: &[f64]) -> Result<Vec<Frame>> {
         let one = |&k: &usize| {
             let (x, f) = (self.dataset.positions.index_axis(Axis(0), k), self.forces.index_axis(Axis(0), k));
-            Frame::new(x, f, k)
+            Frame::new(x, f, weights, k)
         };
         self.chosen[..count.min(self.chosen.len())].iter().map(one).collect()
     }
@@ -259,7 +299,8 @@ impl<'a> Problem<'a> {
         if let (Some(sigma), Some(ridge)) = (settings.sigma, settings.ridge) {
             return Ok((sigma, ridge));
         }
-        let frames = self.frames(SEARCH_FRAMES)?;
+        let even = vec![1.0; self.distances()];
+        let frames = self.frames(SEARCH_FRAMES, &even)?;
         let sigmas = settings.sigma.map_or(SIGMAS.to_vec(), |sigma| vec![sigma]);
         let ridges = settings.ridge.map_or(RIDGES.to_vec(), |ridge| vec![ridge]);
         let mut tried: Vec<(f64, f64, f64)> = Vec::new();
@@ -268,7 +309,7 @@ impl<'a> Problem<'a> {
             for &ridge in &ridges {
                 // Too small a ridge for this length: another one will do.
                 let Ok(solution) = solve(k.clone(), &frames, ridge, self.scale) else { continue };
-                let (_, held_out) = self.judge(self.parts(&frames, &solution, sigma))?;
+                let (_, held_out) = self.judge(self.parts(&frames, &solution, sigma, &even))?;
                 let force_rmse = held_out.force_rmse;
                 progress(Progress::Tried { sigma, ridge, force_rmse })?;
                 tried.push((force_rmse, sigma, ridge));
@@ -282,11 +323,39 @@ impl<'a> Problem<'a> {
         })
     }
 
+    /// Weights of the distances (D); ones where weights that were learned do no better on the frames held out.
+    fn weights(
+        &self,
+        sigma: f64,
+        ridge: f64,
+        progress: &mut dyn FnMut(Progress) -> Result<()>,
+    ) -> Result<Vec<f64>> {
+        let even = vec![1.0; self.distances()];
+        let learned = weights::learn(self, sigma, ridge, progress)?;
+        if learned == even {
+            return Ok(even);
+        }
+        let error = |weights: &[f64]| -> Result<f64> {
+            let frames = self.frames(SEARCH_FRAMES, weights)?;
+            let (parts, _) = self.raised(&frames, sigma, ridge, weights)?;
+            Ok(self.judge(parts)?.1.force_rmse)
+        };
+        let (with, without) = (error(&learned)?, error(&even)?);
+        if with < without {
+            return Ok(learned);
+        }
+        log::warn!(
+            "weights of the distances do not help (force error {with:.3} kcal/mol/angstrom with, {without:.3} without): \
+             left at one"
+        );
+        Ok(even)
+    }
+
     /// The field of all frames; the ridge is raised, and said so, until the system is positive definite.
-    fn raised(&self, frames: &[Frame], sigma: f64, mut ridge: f64) -> Result<(Parts, f64)> {
+    fn raised(&self, frames: &[Frame], sigma: f64, mut ridge: f64, weights: &[f64]) -> Result<(Parts, f64)> {
         loop {
             match solve(matrix(frames, &self.orders, sigma), frames, ridge, self.scale) {
-                Ok(solution) => return Ok((self.parts(frames, &solution, sigma), ridge)),
+                Ok(solution) => return Ok((self.parts(frames, &solution, sigma, weights), ridge)),
                 Err(error) if ridge * RAISE > 1e-3 => return Err(error),
                 Err(error) => {
                     ridge *= RAISE;
@@ -296,12 +365,12 @@ impl<'a> Problem<'a> {
         }
     }
 
-    fn parts(&self, frames: &[Frame], solution: &[Vec<f64>], sigma: f64) -> Parts {
-        let width = frames.first().map_or(0, |frame| frame.descriptors().len());
-        let mut descriptors = Array2::zeros((frames.len(), width));
-        let mut coefficients = Array2::zeros((frames.len(), width));
+    /// The field of the first of the chosen frames.
+    fn parts(&self, frames: &[Frame], solution: &[Vec<f64>], sigma: f64, weights: &[f64]) -> Parts {
+        let positions = self.dataset.positions.select(Axis(0), &self.chosen[..frames.len()]);
+        let descriptors = inverse_distances(positions.view());
+        let mut coefficients = Array2::zeros(descriptors.dim());
         for (k, (frame, solution)) in frames.iter().zip(solution).enumerate() {
-            descriptors.row_mut(k).iter_mut().zip(frame.descriptors()).for_each(|(to, from)| *to = *from);
             coefficients
                 .row_mut(k)
                 .iter_mut()
@@ -313,6 +382,7 @@ impl<'a> Problem<'a> {
             permutations: self.permutations.clone(),
             orders: self.orders.clone(),
             descriptors,
+            weights: weights.to_vec(),
             coefficients,
             sigma,
             scale: self.scale,

@@ -5,8 +5,8 @@
 //! less), B = J Q and a kernel K_ij = sum_g B_i^T [e (1 + n) - e d d^T] (P_g B_j) the system is (K + ridge) a =
 //! Q^T F. It has the solution of the full 3n system, whose other directions are zero, at half the work.
 
-use ndarray::{s, Array1, Array2, ArrayView2, ArrayViewMut2, Axis};
-use ndarray_linalg::{Eigh, FactorizeCInto, SolveC, UPLO};
+use ndarray::{s, Array1, Array2, ArrayView2, ArrayViewMut2, Axis, OwnedRepr};
+use ndarray_linalg::{CholeskyFactorized, Eigh, FactorizeCInto, SolveC, UPLO};
 use rayon::prelude::*;
 
 use crate::potential::gdml::lower_pairs;
@@ -18,19 +18,26 @@ const RELATIVE_CUT: f64 = 1e-12;
 /// One frame of the fit.
 #[derive(Debug, Clone)]
 pub(super) struct Frame {
-    /// Inverse distances, (D).
+    /// Inverse distances times their weights, (D).
     x: Vec<f64>,
-    /// B = J Q, (D, width); columns beyond `rank` are zero.
+    /// B = W J Q, (D, width); columns beyond `rank` are zero.
     b: Vec<f64>,
     width: usize,
     rank: usize,
+    /// Q, (3n, rank).
+    basis: Array2<f64>,
     /// Q^T F, (rank).
-    target: Vec<f64>,
+    pub target: Vec<f64>,
 }
 
 impl Frame {
-    /// Prepares one frame (n, 3) with its forces.
-    pub fn new(positions: ArrayView2<f64>, forces: ArrayView2<f64>, number: usize) -> Result<Self> {
+    /// Prepares one frame (n, 3) with its forces and the weights of the inverse distances, (D).
+    pub fn new(
+        positions: ArrayView2<f64>,
+        forces: ArrayView2<f64>,
+        weights: &[f64],
+        number: usize,
+    ) -> Result<Self> {
         let n = positions.nrows();
         let pairs = lower_pairs(n);
         let mut x = Vec::with_capacity(pairs.len());
@@ -61,10 +68,12 @@ impl Frame {
         // A whole number of vector registers.
         let width = rank.next_multiple_of(4);
         let mut padded = vec![0.0; pairs.len() * width];
-        for (row, b) in padded.chunks_exact_mut(width).zip(b.outer_iter()) {
-            row.iter_mut().zip(b).for_each(|(to, from)| *to = *from);
+        for ((row, b), weight) in padded.chunks_exact_mut(width).zip(b.outer_iter()).zip(weights) {
+            row.iter_mut().zip(b).for_each(|(to, from)| *to = weight * from);
         }
-        Ok(Frame { x, b: padded, width, rank, target: q.t().dot(&flat).to_vec() })
+        x.iter_mut().zip(weights).for_each(|(x, weight)| *x *= weight);
+        let target = q.t().dot(&flat).to_vec();
+        Ok(Frame { x, b: padded, width, rank, basis: q, target })
     }
 
     /// Rows of this frame in the system.
@@ -72,9 +81,23 @@ impl Frame {
         self.rank
     }
 
-    /// Inverse distances, (D).
-    pub fn descriptors(&self) -> &[f64] {
-        &self.x
+    /// Q^T f of forces f, (3n).
+    pub fn project(&self, forces: &Array1<f64>) -> Vec<f64> {
+        self.basis.t().dot(forces).to_vec()
+    }
+
+    /// B^T v of a change v of the weighted inverse distances, (D).
+    pub fn project_change(&self, v: &[f64]) -> Vec<f64> {
+        let mut out = vec![0.0; self.rank];
+        for (row, v) in self.b.chunks_exact(self.width).zip(v) {
+            out.iter_mut().zip(row).for_each(|(to, b)| *to = b.mul_add(*v, *to));
+        }
+        out
+    }
+
+    /// J Q a, the change of the inverse distances, (D).
+    pub fn change(&self, a: &[f64], weights: &[f64]) -> Vec<f64> {
+        self.coefficients(a).iter().zip(weights).map(|(c, weight)| -c / weight).collect()
     }
 
     /// -B a, the coefficients in descriptor space, (D): the energy is then minus the kernel sum's integral.
@@ -198,27 +221,56 @@ fn block(one: &Frame, other: &Frame, orders: &[Vec<usize>], sigma: f64, room: &m
 ///
 /// # Errors
 /// [`Error::Numeric`] where the matrix is not positive definite with that ridge.
-pub(super) fn solve(mut k: Array2<f64>, frames: &[Frame], ridge: f64, scale: f64) -> Result<Vec<Vec<f64>>> {
-    let rows = k.nrows();
-    let shift = ridge * k.diag().sum() / rows as f64;
-    k.diag_mut().iter_mut().for_each(|v| *v += shift);
+pub(super) fn solve(k: Array2<f64>, frames: &[Frame], ridge: f64, scale: f64) -> Result<Vec<Vec<f64>>> {
+    let shift = ridge * k.diag().sum() / k.nrows() as f64;
     let target: Array1<f64> =
         frames.iter().flat_map(|frame| frame.target.iter().map(|f| f / scale)).collect();
-    let refused = |error| {
-        Error::Numeric(format!(
-            "the system of {rows} rows is not positive definite with ridge {ridge:e} ({error})"
-        ))
-    };
-    let a = k.factorizec_into(UPLO::Lower).map_err(refused)?.solvec(&target).map_err(refused)?;
-    if a.iter().any(|v| !v.is_finite()) {
-        return Err(Error::Numeric(format!("the solution is not finite with ridge {ridge:e}")));
+    let solution = factors(k, shift)
+        .and_then(|factors| factors.solve(&target))
+        .map_err(|error| Error::Numeric(format!("{error}, ridge {ridge:e}")))?;
+    Ok(spread(&solution, frames))
+}
+
+/// The Cholesky factors of K + shift. The matrix is used up.
+///
+/// # Errors
+/// [`Error::Numeric`] where that is not positive definite.
+pub(super) fn factors(mut k: Array2<f64>, shift: f64) -> Result<Factors> {
+    let rows = k.nrows();
+    k.diag_mut().iter_mut().for_each(|v| *v += shift);
+    match k.factorizec_into(UPLO::Lower) {
+        Ok(factors) => Ok(Factors(factors)),
+        Err(error) => {
+            Err(Error::Numeric(format!("the system of {rows} rows is not positive definite ({error})")))
+        }
     }
-    let mut rest = a.as_slice().unwrap_or(&[]);
+}
+
+/// Factors of a system.
+pub(super) struct Factors(CholeskyFactorized<OwnedRepr<f64>>);
+
+impl Factors {
+    /// The solution for a right side, (rows).
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] where it is not finite.
+    pub fn solve(&self, right: &Array1<f64>) -> Result<Array1<f64>> {
+        match self.0.solvec(right) {
+            Ok(solution) if solution.iter().all(|v| v.is_finite()) => Ok(solution),
+            Ok(_) => Err(Error::Numeric("the solution of the system is not finite".into())),
+            Err(error) => Err(Error::Numeric(format!("the system cannot be solved ({error})"))),
+        }
+    }
+}
+
+/// A solution frame by frame: (rank) each.
+pub(super) fn spread(solution: &Array1<f64>, frames: &[Frame]) -> Vec<Vec<f64>> {
+    let mut rest = solution.as_slice().unwrap_or(&[]);
     let mut out = Vec::with_capacity(frames.len());
     for frame in frames {
         let (head, tail) = rest.split_at(frame.rank.min(rest.len()));
         out.push(head.to_vec());
         rest = tail;
     }
-    Ok(out)
+    out
 }

@@ -3,6 +3,7 @@
 mod parity;
 mod physics;
 mod refusals;
+mod weights;
 
 use ndarray::{Array1, Array3};
 
@@ -32,7 +33,7 @@ fn quiet(data: &Dataset, settings: &Settings) -> Result<Fit> {
 }
 
 fn given(frames: usize) -> Settings {
-    Settings { frames, sigma: Some(10.0), ridge: Some(1e-9), memory: None }
+    Settings { frames, sigma: Some(10.0), ridge: Some(1e-9), memory: None, plain: true }
 }
 
 /// Root mean square.

@@ -174,7 +174,7 @@ pub fn evaluate_all(
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Spec {
-    /// `gdml:FILE`: a force field in sGDML's file layout.
+    /// `gdml:FILE`: a force field of `fit`, or in sGDML's file layout.
     Gdml(PathBuf),
     /// `plugin:LIB.so:options`: a potential out of a shared library ([`plugin::Plugin`]).
     Plugin {

@@ -158,6 +158,7 @@ fn a_number_that_is_not_finite_names_its_frame() {
         permutations: vec![vec![0, 1]],
         orders: vec![vec![0]],
         descriptors: Array2::ones((1, 1)),
+        weights: vec![1.0],
         coefficients: Array2::ones((1, 1)),
         sigma: 1.0,
         scale: 1.0,

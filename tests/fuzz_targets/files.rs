@@ -90,7 +90,7 @@ pub fn npz(bytes: &[u8]) {
 }
 
 /// Names of arrays of a force field; [`super::seeds`] counts on their order.
-pub const PARTS: [&str; 14] = [
+pub const PARTS: [&str; 17] = [
     "z",
     "R_desc",
     "R_d_desc_alpha",
@@ -105,6 +105,9 @@ pub const PARTS: [&str; 14] = [
     "lattice",
     "Rt_desc",
     "Rt_d_desc_alpha",
+    "Rw_desc",
+    "Rw_d_desc_alpha",
+    "desc_weights",
 ];
 
 /// An sGDML force field: what opens answers, with numbers or with an error.

@@ -133,11 +133,19 @@ pub fn gdml() -> Vec<Vec<u8>> {
         ("c", reals("()", &[-50.0])),
         ("r_unit", npy("|S3", "()", b"Ang")),
     ];
+    let renamed = |name| match name {
+        "R_desc" => "Rw_desc",
+        "R_d_desc_alpha" => "Rw_d_desc_alpha",
+        other => other,
+    };
+    let mut weighted: Vec<_> = model.iter().map(|(name, array)| (renamed(name), array.clone())).collect();
+    weighted.push(("desc_weights", reals("(3,)", &[0.5, 0.5, 1.5])));
+    let weighted = members(&PARTS, &weighted);
     let mut packed = members(&PARTS, &model);
     let plain = packed.clone();
     packed[0] = 1;
     let file = super::files::zipped(&packed, &PARTS);
-    vec![plain, packed, file]
+    vec![plain, packed, file, weighted]
 }
 
 pub fn xyz() -> Vec<Vec<u8>> {

@@ -165,7 +165,7 @@ def main() -> int:
         wrong = 0
         for mild in (True, False):
             field, pool = folder / f"field_{mild}.npz", folder / f"pool_{mild}.npz"
-            more = [*units, *(MILD if mild else ())]
+            more = ["--plain", *units, *(MILD if mild else ())]
             print(run("fit", trajectory, "-o", field, "-n", options.frames, *more).strip())
             run("equilibrate", trajectory, "-o", pool, *units, "--potential", f"gdml:{field}", *asked)
             off, predictor, states = compare(field, pool, mild)

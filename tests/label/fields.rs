@@ -64,6 +64,7 @@ pub fn field(centers: usize) -> Gdml {
         orders: permutations.iter().map(|p| descriptor_order(p)).collect(),
         permutations,
         descriptors: inverse_distances(cube(&molecule.frames(500.0, centers, 9), |frame| &frame.x).view()),
+        weights: vec![1.0; 10],
         coefficients: Array2::from_shape_fn((centers, 10), |_| noise.normal()),
         species: molecule.species,
         sigma: 1.3,

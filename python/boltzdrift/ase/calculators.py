@@ -136,7 +136,7 @@ class ForceField(Calculator):
     The Atoms must be the molecule of the fit, in its order. A periodic molecule is made whole.
 
     Args:
-        potential: From `fit` or `Potential.open`, or the path of a force field in sGDML's layout.
+        potential: From `fit` or `Potential.open`, or the path of a force field of `fit` or of sGDML.
     """
 
     implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012 (as ASE declares it)

@@ -10,12 +10,13 @@ use clap::Args;
 use crate::args::{check_writable, distinct, Reading};
 use crate::terminal::{interrupted, say};
 
-/// Fit a force field to the forces of a trajectory: a symmetric gradient-domain kernel (sGDML), in closed form.
+/// Fit a force field to the forces of a trajectory: a symmetric gradient-domain kernel (sGDML, with a weight for each
+/// distance), in closed form.
 #[derive(Args)]
 pub struct Fit {
     /// The trajectory, with forces.
     trajectory: PathBuf,
-    /// The force field to write, in sGDML's file layout, for example ethanol_ff.npz.
+    /// The force field to write, for example ethanol_ff.npz; with --plain in sGDML's file layout.
     #[arg(short, long, value_name = "FIELD")]
     output: PathBuf,
     /// Frames to learn from; the cost grows with their cube.
@@ -30,6 +31,9 @@ pub struct Fit {
     /// Most memory for the matrix, in GB; most of what is free where absent.
     #[arg(long, value_name = "GB")]
     memory: Option<f64>,
+    /// One weight for all distances, as in sGDML, whose own predictor then reads the file; the errors are larger.
+    #[arg(long)]
+    plain: bool,
     #[command(flatten)]
     reading: Reading,
 }
@@ -46,6 +50,7 @@ impl Fit {
             sigma: self.sigma,
             ridge: self.ridge,
             memory: self.memory.map(|memory| (memory * 1e9) as u64),
+            plain: self.plain,
         };
         let data = self.reading.read(&self.trajectory, true, quiet)?;
         data.source.warnings.iter().for_each(|warning| log::warn!("{warning}"));
@@ -91,6 +96,14 @@ pub fn report_progress(step: &Progress, quiet: bool) -> Result<()> {
             );
             Ok(())
         }
+        Progress::Weighed { step, steps, force_rmse, energy_rmse } => {
+            let energy = energy_rmse.map(|energy| format!(", energy error {energy:.3} kcal/mol"));
+            log::info!(
+                "weights of the distances, {step} of {steps}: force error {force_rmse:.3} kcal/mol/angstrom{} (rms)",
+                energy.unwrap_or_default()
+            );
+            Ok(())
+        }
         Progress::Solving { .. } => Ok(()),
     }
 }
@@ -102,8 +115,13 @@ pub fn describe(report: &Report) -> String {
         0.0 => String::new(),
         seconds => format!(": {seconds:.1} s"),
     };
+    let [least, most] = report.weights;
+    let weights = match least == 1.0 && most == 1.0 {
+        true => String::new(),
+        false => format!(", weights of the distances {least:.2} to {most:.2}"),
+    };
     format!(
-        "{} frames, {} permutations, kernel length {} 1/angstrom, ridge {:e}{seconds}\n{}",
+        "{} frames, {} permutations, kernel length {} 1/angstrom{weights}, ridge {:e}{seconds}\n{}",
         report.frames.len(),
         report.permutations,
         report.sigma,

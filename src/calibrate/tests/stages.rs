@@ -62,13 +62,14 @@ fn a_fit_is_made_once_for_the_same_inputs() {
         (&one, fit_settings(21)),
         (&one, fit::Settings { sigma: Some(11.0), ..fit_settings(20) }),
         (&one, fit::Settings { ridge: Some(1e-8), ..fit_settings(20) }),
+        (&one, fit::Settings { plain: false, ..fit_settings(20) }),
         (&other, fit_settings(20)),
     ] {
         let made = field(data, &settings, &stages).unwrap();
         assert!(!made.cached && !paths.contains(&made.path), "{settings:?}");
         paths.push(made.path);
     }
-    assert_eq!(files(&folder).len(), 5);
+    assert_eq!(files(&folder).len(), 6);
     // Damaged, it is named, not made again over what the user may want to see.
     let bytes = std::fs::read(&first.path).unwrap();
     std::fs::write(&first.path, &bytes[..bytes.len() / 2]).unwrap();
@@ -77,7 +78,7 @@ fn a_fit_is_made_once_for_the_same_inputs() {
     // A failed fit leaves nothing.
     let mut stop = |_| Err(Error::Interrupted("stopped".into()));
     assert!(force_field(&one, &fit_settings(25), &stages, &mut stop).is_err());
-    assert_eq!(files(&folder).len(), 5);
+    assert_eq!(files(&folder).len(), 6);
 }
 
 #[test]

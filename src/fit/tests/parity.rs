@@ -39,18 +39,20 @@ fn fitted(case: &Value, data: &Dataset) -> (Gdml, HeldOut) {
         forces,
         orders: permutations.iter().map(|p| descriptor_order(p)).collect(),
         permutations,
+        candidates: (0..learned).collect(),
         chosen: (0..learned).collect(),
         held_out: (learned..data.len()).collect(),
         scale: forces.slice(s![..learned, .., ..]).std(0.0),
     };
-    let frames = problem.frames(learned).unwrap();
+    let ones = vec![1.0; problem.distances()];
+    let frames = problem.frames(learned, &ones).unwrap();
     let rows: usize = frames.iter().map(Frame::rank).sum();
     assert_eq!(rows, learned * (3 * data.atoms() - 6));
     // The reference's ridge is over the mean diagonal of all 3n rows of a frame; both have the same trace.
     let ridge = case["ridge"].as_f64().unwrap() * rows as f64 / (3 * data.atoms() * learned) as f64;
     let sigma = case["sigma"].as_f64().unwrap();
     let solution = solve(matrix(&frames, &problem.orders, sigma), &frames, ridge, problem.scale).unwrap();
-    let (parts, held_out) = problem.judge(problem.parts(&frames, &solution, sigma)).unwrap();
+    let (parts, held_out) = problem.judge(problem.parts(&frames, &solution, sigma, &ones)).unwrap();
     (Gdml::new(parts).unwrap(), held_out)
 }
 

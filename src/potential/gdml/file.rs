@@ -1,5 +1,6 @@
 //! sGDML model files: the 2018 layout (`Rt_desc`, `Rt_d_desc_alpha`) and the later one (`R_desc`,
-//! `R_d_desc_alpha`, `std`, units).
+//! `R_d_desc_alpha`, `std`, units). With weights of the distances the arrays have other names (`Rw_desc`,
+//! `Rw_d_desc_alpha`, `desc_weights`), so that a program that knows no weights stops instead of giving wrong forces.
 
 use std::path::Path;
 
@@ -34,7 +35,12 @@ impl Gdml {
         let species = species(&mut file)?;
         let pairs = species.len() * (species.len() - 1) / 2;
         let old = file.has("Rt_desc");
-        let (x, a) = if old { ("Rt_desc", "Rt_d_desc_alpha") } else { ("R_desc", "R_d_desc_alpha") };
+        let weighted = file.has("Rw_desc");
+        let (x, a) = match (weighted, old) {
+            (true, _) => ("Rw_desc", "Rw_d_desc_alpha"),
+            (false, true) => ("Rt_desc", "Rt_d_desc_alpha"),
+            (false, false) => ("R_desc", "R_d_desc_alpha"),
+        };
         let descriptors = matrix(&mut file, x, true)?;
         let coefficients = matrix(&mut file, a, false)?;
         if descriptors.ncols() != pairs || coefficients.dim() != descriptors.dim() || descriptors.is_empty() {
@@ -46,6 +52,10 @@ impl Gdml {
                 species.len()
             )));
         }
+        let weights = match weighted {
+            true => file.numbers("desc_weights")?.into_iter().collect(),
+            false => vec![1.0; pairs],
+        };
         let (permutations, orders) = permutations(&mut file, &species)?;
         let total = orders.len().checked_mul(descriptors.len());
         if total.is_none_or(|total| total > MOST_NUMBERS) {
@@ -69,6 +79,7 @@ impl Gdml {
             permutations,
             orders,
             descriptors: descriptors / length,
+            weights,
             coefficients,
             sigma: sigma / length,
             scale: scale * energy / length,
@@ -81,7 +92,9 @@ impl Gdml {
 
 impl Gdml {
     /// Writes the force field in sGDML's file layout (that of sGDML 1.0: `R_desc`, `R_d_desc_alpha`, `perms`, `std`,
-    /// units), which [`Gdml::load`] and sGDML's own predictor read. The file is whole or not there.
+    /// units), which [`Gdml::load`] and sGDML's own predictor read. With weights of the distances, which that predictor does
+    /// not know, the arrays are `Rw_desc`, `Rw_d_desc_alpha` and `desc_weights`, and only [`Gdml::load`] reads the file. The
+    /// file is whole or not there.
     ///
     /// # Errors
     /// [`crate::Error::Io`] where the folder cannot be written or the disk is full.
@@ -93,8 +106,15 @@ impl Gdml {
         out.string("type", "m");
         out.string("code_version", "1.0.0");
         out.bytes("z", &parts.species);
-        out.reals("R_desc", &[pairs, frames], parts.descriptors.t().iter());
-        out.reals("R_d_desc_alpha", &[frames, pairs], parts.coefficients.iter());
+        let (x, a) = match parts.weighted() {
+            true => ("Rw_desc", "Rw_d_desc_alpha"),
+            false => ("R_desc", "R_d_desc_alpha"),
+        };
+        out.reals(x, &[pairs, frames], parts.descriptors.t().iter());
+        out.reals(a, &[frames, pairs], parts.coefficients.iter());
+        if parts.weighted() {
+            out.reals("desc_weights", &[pairs], parts.weights.iter());
+        }
         out.integers("perms", &[count, atoms], parts.permutations.iter().flatten().map(|&i| i as i64));
         let linear = (0..pairs).flat_map(|k| {
             parts.orders.iter().enumerate().map(move |(p, order)| (order[k] + p * pairs) as i64)

@@ -5,6 +5,9 @@
 //! E = c + std / q * sum e (1 + n) w, and the forces are its exact negative gradient. The constant c (near
 //! 7e5 kcal/mol for a small molecule) is added last, and x and X are counted from the mean of X: squares and
 //! products of large numbers would cost digits of energies and forces.
+//!
+//! Each distance may have a weight W, the same for all that symmetry makes equal: d = q W (x - X). With all weights one this
+//! is sGDML.
 
 mod file;
 mod sums;
@@ -37,6 +40,8 @@ pub struct Parts {
     /// Inverse distances X of the training frames in 1/angstrom, (M, D) with D = n (n - 1) / 2 in the order
     /// (1,0), (2,0), (2,1), ...
     pub descriptors: Array2<f64>,
+    /// Weights W of the inverse distances, (D); ones in sGDML.
+    pub weights: Vec<f64>,
     /// Coefficients A, (M, D).
     pub coefficients: Array2<f64>,
     /// Length of the kernel, 1/angstrom.
@@ -58,6 +63,13 @@ pub struct Gdml {
     /// Mean descriptor, (D).
     center: Array1<f64>,
     centers: Centers,
+}
+
+impl Parts {
+    /// Whether any weight differs from one: sGDML's own predictor knows no weights.
+    pub fn weighted(&self) -> bool {
+        self.weights.iter().any(|&weight| weight != 1.0)
+    }
 }
 
 /// Which descriptor stands where once the atoms are permuted: number k is the pair (p\[i\], p\[j\]).
@@ -117,6 +129,19 @@ impl Gdml {
                 orders.len()
             )));
         }
+        let weights = &parts.weights;
+        let symmetric = |order: &Vec<usize>| order.iter().zip(weights).all(|(&k, w)| weights[k] == *w);
+        if weights.len() != pairs.len()
+            || !weights.iter().all(|w| *w > 0.0 && w.is_finite())
+            || !orders.iter().all(symmetric)
+        {
+            return Err(Error::usage(format!(
+                "{} weights for {} distances; there must be one for each, positive, and the same for all that a \
+                 permutation puts in each other's place",
+                weights.len(),
+                pairs.len()
+            )));
+        }
         let finite =
             descriptors.iter().chain(coefficients).chain([&parts.sigma, &parts.scale, &parts.constant]);
         if descriptors.is_empty() || parts.sigma <= 0.0 || !finite.into_iter().all(|v| v.is_finite()) {
@@ -137,7 +162,7 @@ impl Gdml {
             })
         });
         let images = images.map(|[mut x, a]| {
-            x.iter_mut().zip(&center).for_each(|(x, center)| *x -= center);
+            x.iter_mut().zip(&center).zip(weights).for_each(|((x, center), w)| *x = w * (*x - center));
             [x, a]
         });
         let centers = Centers::new(pairs.len(), parts.sigma, images);
@@ -191,7 +216,7 @@ impl Gdml {
         let mut x = vec![[0.0; LANES]; tiles * width];
         for (frame, inverses) in inverses.outer_iter().enumerate() {
             for (k, (inverse, center)) in inverses.iter().zip(&self.center).enumerate() {
-                x[(frame / LANES) * width + k][frame % LANES] = inverse - center;
+                x[(frame / LANES) * width + k][frame % LANES] = self.parts.weights[k] * (inverse - center);
             }
         }
         let mut sums: Vec<_> = (0..tiles).map(|_| self.centers.room()).collect();
@@ -201,8 +226,10 @@ impl Gdml {
             let (tile, lane) = (&sums[frame / LANES], frame % LANES);
             energies[frame] = self.parts.constant + scale * tile.energy[lane] / q;
             for (k, &(i, j)) in self.pairs.iter().enumerate() {
-                let x = inverses[[frame, k]] - self.center[k];
-                let slope = scale * (q * (tile.sum[lane] * x - tile.pull[k][lane]) - tile.push[k][lane]);
+                let weight = self.parts.weights[k];
+                let x = weight * (inverses[[frame, k]] - self.center[k]);
+                let slope =
+                    weight * scale * (q * (tile.sum[lane] * x - tile.pull[k][lane]) - tile.push[k][lane]);
                 let factor = slope * inverses[[frame, k]].powi(3);
                 for c in 0..3 {
                     let f = factor * (positions[[frame, i, c]] - positions[[frame, j, c]]);
@@ -280,6 +307,9 @@ impl Potential for Gdml {
         permutations.iter().flatten().for_each(|&atom| hash.update((atom as u64).to_le_bytes()));
         let numbers = descriptors.iter().chain(coefficients).chain([sigma, scale, constant]);
         numbers.for_each(|number| hash.update(number.to_le_bytes()));
+        if self.parts.weighted() {
+            self.parts.weights.iter().for_each(|weight| hash.update(weight.to_le_bytes()));
+        }
         format!("{:x}", hash.finalize())
     }
 

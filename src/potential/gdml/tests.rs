@@ -24,6 +24,7 @@ fn field() -> Gdml {
         permutations: PERMUTATIONS.iter().map(|p| p.to_vec()).collect(),
         orders: PERMUTATIONS.iter().map(|p| descriptor_order(p)).collect(),
         descriptors: inverse_distances(frames(5, 0).view()),
+        weights: vec![1.0; 6],
         coefficients: Array2::from_shape_fn((5, 6), |_| 30.0 * stream.normal()),
         sigma: 1.7,
         scale: 12.345_678_901_234_567,
@@ -52,6 +53,40 @@ fn what_is_written_is_read_to_the_last_bit() {
     let parts = Parts { record: serde_json::Value::Null, ..field.parts().clone() };
     Gdml::new(parts).unwrap().save(&again).unwrap();
     assert!(Gdml::load(&again).unwrap().parts().record.is_null());
+}
+
+/// With weights, the energy term by term, and a file that a program without weights cannot take for its own.
+#[test]
+fn weights_are_kept_and_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weighted.npz");
+    let weights = vec![0.4, 0.4, 2.5, 0.4, 2.5, 2.5];
+    let mut field = Gdml::new(Parts { weights: weights.clone(), ..field().parts().clone() }).unwrap();
+    assert_ne!(field.identity(), super::tests::field().identity());
+    field.save(&path).unwrap();
+    let read = Gdml::load(&path).unwrap();
+    assert_eq!(read.parts(), field.parts());
+    assert_eq!(read.identity(), field.identity());
+    let mut file = Npz::open(&path).unwrap();
+    assert!(!file.has("R_desc") && !file.has("R_d_desc_alpha") && !file.has("Rt_desc"));
+    assert_eq!(file.numbers("desc_weights").unwrap().into_iter().collect::<Vec<_>>(), weights);
+
+    let state = frames(1, 9);
+    let own = inverse_distances(state.view());
+    let parts = field.parts().clone();
+    let q = 5.0_f64.sqrt() / parts.sigma;
+    let mut sum = 0.0;
+    for m in 0..5 {
+        for order in &parts.orders {
+            let difference = |k: usize| own[[0, k]] - parts.descriptors[[m, order[k]]];
+            let d: Vec<f64> = (0..6).map(|k| q * weights[k] * difference(k)).collect();
+            let n = d.iter().map(|d| d * d).sum::<f64>().sqrt();
+            let w: f64 = (0..6).map(|k| d[k] * parts.coefficients[[m, order[k]]]).sum();
+            sum += 5.0 / (3.0 * parts.sigma * parts.sigma) * (-n).exp() * (1.0 + n) * w;
+        }
+    }
+    let (energy, _) = evaluate(&mut field, &[7, 1, 1, 1], state.view()).unwrap();
+    approx::assert_relative_eq!(energy[0] - parts.constant, parts.scale * sum / q, max_relative = 1e-9);
 }
 
 #[test]
