@@ -48,7 +48,6 @@ mod npz_out;
 #[cfg(feature = "train")]
 pub mod paper;
 pub mod potential;
-#[cfg(feature = "train")]
 pub mod ranks;
 pub mod report;
 pub mod sampler;

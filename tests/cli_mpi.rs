@@ -294,3 +294,90 @@ fn ranks_share_out_samples_and_labels() {
         room.ranks(2, "sample $(test $rank = 0 && echo bad0 || echo water.safetensors) -n 20 -o t$rank.xyz");
     assert!(!output.status.success() && !room.folder.join("t0.xyz").exists());
 }
+
+/// An equilibration of CH2OH with springs, of which an iteration takes long enough to be cut off.
+const POOL: &str =
+    "equilibrate data.npz --potential gdml:field.npz --checkpoint-every 3 --checkpoint pool.checkpoint";
+const NEW: &str =
+    "--temperature 500K -n 200 --chains 30 --effective 100 --r-hat 1.2 --warmup 40 --ladder off";
+
+#[test]
+fn the_pool_of_any_number_of_ranks_is_that_of_one() {
+    let Some(room) = Room::new() else { return };
+    fields::frames(&room.folder.join("data.npz"), 300);
+    good(&room.folder, "fit data.npz -o field.npz -n 60 --sigma 10 --ridge 1e-9 -q");
+    good(&room.folder, &format!("{POOL} {NEW} -o alone.npz"));
+    for ranks in [1, 2, 4] {
+        let (output, said) =
+            room.ranks(ranks, &format!("{POOL} {NEW} -o pool.npz --report pool.json {}", room.mpi()));
+        assert!(output.status.success(), "{said}");
+        assert!(room.bytes("pool.npz") == room.bytes("alone.npz"), "{ranks} ranks");
+        // One rank writes, and its checkpoint goes once the states are there.
+        assert_eq!(String::from_utf8_lossy(&output.stdout).matches("states in pool.npz").count(), 1);
+        assert!(!room.folder.join("pool.checkpoint").exists() && room.folder.join("pool.json").exists());
+        std::fs::remove_file(room.folder.join("pool.npz")).unwrap();
+    }
+
+    // A rank that is killed ends the job; its checkpoint goes on, with another number of ranks.
+    for ranks in [2, 1] {
+        let mut job = room.start(2, &format!("{POOL} {NEW} -o pool.npz {}", room.mpi()));
+        room.wait_for(&mut job, "pool.checkpoint");
+        room.signal(1, "-KILL");
+        let (output, said) = room.end(job);
+        assert!(!output.status.success() && !room.folder.join("pool.npz").exists(), "{said}");
+        let resume = format!("{POOL} --resume pool.checkpoint -o pool.npz {}", room.mpi());
+        let (output, said) = room.ranks(ranks, &resume);
+        assert!(output.status.success(), "{said}");
+        assert!(room.bytes("pool.npz") == room.bytes("alone.npz"), "{ranks} ranks after a kill");
+        std::fs::remove_file(room.folder.join("pool.npz")).unwrap();
+    }
+
+    // One that is asked to stop stops all, and says so once.
+    let mut job = room.start(2, &format!("{POOL} {NEW} -o pool.npz {}", room.mpi()));
+    room.wait_for(&mut job, "pool.checkpoint");
+    room.signal(1, "-TERM");
+    let (output, said) = room.end(job);
+    assert!(!output.status.success());
+    assert_eq!(said.matches("kept in pool.checkpoint, to go on with (--resume)").count(), 1, "{said}");
+
+    // Ranks that begin otherwise are refused, and what none of them can compute is said.
+    std::fs::copy(room.folder.join("field.npz"), room.folder.join("0.npz")).unwrap();
+    good(&room.folder, "fit data.npz -o 1.npz -n 61 --sigma 10 --ridge 1e-9 -q");
+    let pool = POOL.replace("pool.checkpoint", "other.checkpoint");
+    for (arguments, words) in [
+        (format!("{pool} {NEW} --seed $rank"), "rank 1 of 2 has another set of settings than rank 0"),
+        (
+            format!("{} {NEW}", pool.replace("field.npz", "$rank.npz")),
+            "rank 1 of 2 has another potential than rank 0",
+        ),
+        (format!("{pool} {NEW} --limit 2000"), "converged"),
+    ] {
+        let (output, said) = room.ranks(2, &format!("{arguments} -o other.npz {}", room.mpi()));
+        assert!(!output.status.success() && said.contains(words), "{arguments}: {said}");
+        assert!(!room.folder.join("other.npz").exists());
+    }
+}
+
+#[test]
+fn a_rank_that_dies_while_labelling_leaves_the_others_work() {
+    let Some(room) = Room::new() else { return };
+    fields::frames(&room.folder.join("data.npz"), 3000);
+    good(&room.folder, "fit data.npz -o field.npz -n 400 --sigma 10 --ridge 1e-9 -q");
+    good(&room.folder, "label data.npz --potential gdml:field.npz -o whole.xyz");
+    let label = "label data.npz --potential gdml:field.npz --batch 2 --threads 1 --frames \
+                 $((rank*1500)):$(((rank+1)*1500)) -o l$rank.xyz";
+    let mut job = room.start(2, label);
+    for rank in 0..2 {
+        room.wait_for(&mut job, &format!("l{rank}.xyz.partial"));
+    }
+    room.signal(1, "-KILL");
+    let (output, said) = room.end(job);
+    assert!(!output.status.success(), "{said}");
+    // What every rank has done is there, whole or in part, and the same command ends with the same bytes.
+    let size = |name: &str| room.folder.join(name).metadata().map_or(0, |data| data.len());
+    assert!(size("l1.xyz.partial") > 0 && size("l0.xyz.partial") + size("l0.xyz") > 0);
+    let (output, said) = room.ranks(2, label);
+    assert!(output.status.success(), "{said}");
+    let parts: Vec<u8> = (0..2).flat_map(|rank| room.bytes(&format!("l{rank}.xyz"))).collect();
+    assert!(parts == room.bytes("whole.xyz"));
+}

@@ -75,6 +75,9 @@ pub(super) struct Counters {
     pub converged: bool,
 }
 
+/// Name, type, shape and bytes of an array.
+type Blob = (String, Dtype, Vec<usize>, Vec<u8>);
+
 fn bytes_of(values: &[f64]) -> Vec<u8> {
     values.iter().flat_map(|x| x.to_le_bytes()).collect()
 }
@@ -107,11 +110,8 @@ impl Checkpoint {
         &self.record.settings
     }
 
-    /// Writes through a temporary file.
-    ///
-    /// # Errors
-    /// [`Error::Io`] where the folder cannot be written or the disk is full.
-    pub fn save(&self, path: &Path) -> Result<()> {
+    /// The record and the numbers as they stand in the file, and their digest.
+    fn content(&self) -> Result<(String, Vec<Blob>, String)> {
         let text = serde_json::to_string(&self.record).map_err(|error| Error::Numeric(error.to_string()))?;
         let mut blobs =
             vec![(NUMBERS.to_owned(), Dtype::F64, vec![self.numbers.len()], bytes_of(&self.numbers))];
@@ -121,6 +121,23 @@ impl Checkpoint {
         let draws = self.draws.iter().flat_map(|x| x.to_le_bytes()).collect();
         blobs.push((DRAWS.to_owned(), Dtype::F32, vec![self.draws.len()], draws));
         let digest = digest(&text, blobs.iter().map(|blob| blob.3.as_slice()));
+        Ok((text, blobs, digest))
+    }
+
+    /// SHA-256 of all that is in it.
+    ///
+    /// # Errors
+    /// [`Error::Numeric`] where its record has no form in JSON.
+    pub fn digest(&self) -> Result<String> {
+        Ok(self.content()?.2)
+    }
+
+    /// Writes through a temporary file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where the folder cannot be written or the disk is full.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let (text, blobs, digest) = self.content()?;
         let metadata = HashMap::from([(RECORD.to_owned(), text), (DIGEST.to_owned(), digest)]);
         write_safetensors(path, &blobs, metadata)
     }

@@ -1,9 +1,12 @@
 //! Processes that compute together: who this one is, and what they hand to each other.
 //!
-//! Two calls are enough for a training. Sums are taken by the caller, in the order of the ranks, and never by the library that
+//! Two calls are enough for a training, one for a potential that is shared out ([`Shared`]). Sums are taken by the caller, in the order of the ranks, and never by the library that
 //! carries the numbers: its order is its own, and with it the last bits.
 
 pub mod mpi;
+mod shared;
+
+pub use shared::Shared;
 
 use std::fmt::Debug;
 
@@ -97,6 +100,21 @@ pub fn require_same(ranks: &dyn Ranks, things: &[(&str, &[u8])]) -> Result<()> {
     Ok(())
 }
 
+/// The numbers of every rank, one after the other, exactly: each goes as four whole numbers below 2^16, which single
+/// precision holds.
+///
+/// # Errors
+/// As [`Ranks::gather`].
+pub fn gather_reals(ranks: &dyn Ranks, mine: &[f64]) -> Result<Vec<f64>> {
+    let parts = mine.iter().flat_map(|number| {
+        let bits = number.to_bits();
+        (0..4).map(move |k| f32::from((bits >> (16 * k)) as u16))
+    });
+    let all = ranks.gather(&parts.collect::<Vec<f32>>())?;
+    let whole = |parts: &[f32]| parts.iter().rev().fold(0_u64, |bits, &part| bits << 16 | part as u64);
+    Ok(all.chunks_exact(4).map(|parts| f64::from_bits(whole(parts))).collect())
+}
+
 /// Whether any rank says yes.
 ///
 /// # Errors
@@ -146,6 +164,25 @@ mod tests {
             assert_eq!(sum(&parts).to_bits(), whole.to_bits(), "{part}");
         }
         assert!(in_pairs(Vec::<f32>::new(), |a, b| Ok(a + b)).unwrap().is_none());
+    }
+
+    #[test]
+    fn reals_arrive_to_the_last_bit() {
+        let numbers = [
+            0.0,
+            -0.0,
+            1.0 / 3.0,
+            -7.3e-310,
+            f64::MAX,
+            f64::NEG_INFINITY,
+            f64::from_bits(0x7ff4_0000_dead_beef),
+        ];
+        for answer in together(3, |ranks| gather_reals(&ranks, &numbers).unwrap()) {
+            assert_eq!(answer.len(), 21);
+            for (k, number) in answer.iter().enumerate() {
+                assert_eq!(number.to_bits(), numbers[k % 7].to_bits());
+            }
+        }
     }
 
     #[test]

@@ -1,18 +1,22 @@
 //! `boltzdrift equilibrate`: states at a temperature from frames and a potential.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use boltzdrift::dataset::{Dataset, WriteOptions, Writer};
 use boltzdrift::equilibrate::{
     trust, Checkpoint, Continue, Equilibration, Ladder, Phase, Pool, Progress, Settings,
 };
-use boltzdrift::potential::Spec;
+use boltzdrift::potential::{Potential, Spec};
+use boltzdrift::ranks::mpi::Mpi;
+use boltzdrift::ranks::{require_same, Ranks, Shared};
 use boltzdrift::units::{parse_quantity, TIME};
 use boltzdrift::{report, Error, Result};
 use clap::Args;
 
 use crate::args::{beside, check_checkpoint, check_writable, distinct, judged, temperature, Reading};
-use crate::terminal::{interrupted, say, Bar};
+use crate::ranks::{self, asked_to_stop};
+use crate::terminal::{say, Bar};
 
 /// Equilibrate states by Monte Carlo until they prove to have forgotten where they began. A checkpoint is kept
 /// beside the output until the states are written.
@@ -80,18 +84,28 @@ pub struct Equilibrate {
     /// Write the report as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    /// Equilibrate together with the other processes of an MPI job, each of which computes its part of the chains' energies
+    /// and forces; the MPI library of the launcher, where the system does not find it by itself: --mpi=/path/to/libmpi.so.
+    // An option that may have a value: given without one, with one, or not at all.
+    #[allow(clippy::option_option)]
+    #[arg(long, value_name = "LIBRARY", num_args = 0..=1, require_equals = true)]
+    mpi: Option<Option<PathBuf>>,
     #[command(flatten)]
     reading: Reading,
 }
 
 impl Equilibrate {
     pub fn run(&self, quiet: bool) -> Result<()> {
+        ranks::run(self.mpi.as_ref(), "equilibrate", quiet, |quiet, mpi| self.equilibrate(quiet, mpi))
+    }
+
+    fn equilibrate(&self, quiet: bool, mpi: Option<&Arc<Mpi>>) -> Result<()> {
         let spec = Spec::parse(&self.potential)?;
         let settings = self.settings()?;
         let kept = self.checkpoint.clone().unwrap_or_else(|| beside(&self.output));
         self.check_outputs(&spec, &kept)?;
         let checkpoint = self.resume.as_deref().map(Checkpoint::load).transpose()?;
-        let mut potential = spec.open()?;
+        let mut own = spec.open()?;
         let data = self.reading.read(&self.trajectory, false, quiet)?;
         for warning in &data.source.warnings {
             log::warn!("{warning}");
@@ -107,28 +121,48 @@ impl Equilibrate {
             (None, None) => return Err(Error::usage("give --temperature, for example 500K")),
         };
         let kelvin = run.settings().temperature;
-        if let Some(report) = potential.fit_report() {
+        if let Some(report) = own.fit_report() {
             judged(self.accept_fit, trust::check_fit(report, kelvin))?;
         }
+        let mut of_all;
+        let potential: &mut dyn Potential = match mpi {
+            None => own.as_mut(),
+            Some(mpi) => {
+                begin_alike(mpi, &data, &run, checkpoint.as_ref())?;
+                of_all = Shared::new(own.as_mut(), Arc::clone(mpi))?;
+                &mut of_all
+            }
+        };
+        let leads = mpi.is_none_or(|mpi| mpi.rank() == 0);
         // What cannot be written is refused now, not after minutes of work.
-        drop(Writer::create(&self.output, &write_options(&data, run.settings().frames))?);
+        if leads {
+            drop(Writer::create(&self.output, &write_options(&data, run.settings().frames))?);
+        }
         let bar = Bar::new(quiet, "equilibrating", "evaluations");
-        let pool = run.run(potential.as_mut(), Some((&kept, self.checkpoint_every)), &mut |progress| {
+        let checkpoints = leads.then_some((kept.as_path(), self.checkpoint_every));
+        let pool = run.run(potential, checkpoints, &mut |progress| {
             bar.set(progress.evaluations, Some(progress.most_evaluations));
             bar.note(describe(&progress));
-            if interrupted() {
-                Continue::Stop
-            } else {
-                Continue::Yes
+            match asked_to_stop(mpi) {
+                true => Continue::Stop,
+                false => Continue::Yes,
             }
-        })?;
+        });
         bar.done();
+        // To stop, or not to have converged, is the same for all ranks: they end together, and one says so.
+        if let (Err(Error::Interrupted(_) | Error::Numeric(_)), Some(mpi)) = (&pool, mpi) {
+            mpi.end();
+        }
+        let pool = pool?;
         if potential.region().is_some() {
             let decisions = &pool.report.decisions;
             judged(
                 self.accept_fit,
                 trust::check_pool(pool.energies.view(), data.atoms(), decisions, kelvin),
             )?;
+        }
+        if !leads {
+            return Ok(());
         }
         self.write(&data, &pool)?;
         if kept.exists() {
@@ -220,6 +254,25 @@ impl Equilibrate {
         }
         check_checkpoint(kept, self.resume.as_deref())
     }
+}
+
+/// That all ranks begin with the same, so that they go on alike.
+fn begin_alike(
+    mpi: &Mpi,
+    data: &Dataset,
+    run: &Equilibration,
+    checkpoint: Option<&Checkpoint>,
+) -> Result<()> {
+    let settings = serde_json::to_vec(run.settings()).map_err(|error| Error::Numeric(error.to_string()))?;
+    let begun = checkpoint.map(Checkpoint::digest).transpose()?.unwrap_or_default();
+    require_same(
+        mpi,
+        &[
+            ("set of settings", &settings),
+            ("set of frames", data.source.digest.as_bytes()),
+            ("checkpoint", begun.as_bytes()),
+        ],
+    )
 }
 
 fn write_options(data: &Dataset, frames: usize) -> WriteOptions {

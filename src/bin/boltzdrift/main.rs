@@ -15,6 +15,7 @@ mod labels;
 mod page;
 #[cfg(feature = "train")]
 mod paper;
+mod ranks;
 #[cfg(feature = "train")]
 mod readings;
 mod sample;

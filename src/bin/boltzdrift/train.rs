@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use boltzdrift::dataset::{Dataset, Keep};
 use boltzdrift::ranks::mpi::Mpi;
-use boltzdrift::ranks::{launched_among, Ranks};
+use boltzdrift::ranks::Ranks;
 use boltzdrift::train::checkpoint::Checkpoint;
 use boltzdrift::train::{
     device, quality, Continue, FieldFigures, Method, Overrides, Settings, Space, Trainer,
@@ -16,8 +16,8 @@ use clap::Args;
 
 use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
 use crate::debias::{Debias, Prepared};
-use crate::terminal::{complain, interrupted, say, Bar};
-use crate::{labels, page, readings};
+use crate::terminal::{interrupted, say, Bar};
+use crate::{labels, page, ranks, readings};
 
 /// Train a sampler. A checkpoint is kept beside the output until the sampler is written.
 #[derive(Args)]
@@ -84,31 +84,7 @@ pub struct Train {
 impl Train {
     pub fn run(&self, quiet: bool) -> Result<()> {
         wait_without_spinning()?;
-        let Some(library) = &self.mpi else {
-            if let Some(count) = launched_among() {
-                log::warn!(
-                    "one of {count} processes that each train for themselves; give --mpi to train together, or each another output"
-                );
-            }
-            return self.train(quiet, None);
-        };
-        let mpi = Arc::new(Mpi::start(library.as_deref())?);
-        // What all ranks would say alike is said once.
-        if mpi.rank() != 0 {
-            log::set_max_level(log::LevelFilter::Error);
-        }
-        let result = self.train(quiet || mpi.rank() != 0, Some(&mpi));
-        if let Err(error) = &result {
-            // Ranks that stop together have ended MPI, and rank 0 speaks for them. Else the others may be waiting for this one:
-            // it takes them along.
-            if mpi.rank() == 0 || !mpi.has_ended() {
-                complain(&format_args!("rank {} of {}: {error}", mpi.rank(), mpi.count()));
-            }
-            mpi.abort(error.exit_code());
-            std::process::exit(i32::from(error.exit_code()));
-        }
-        mpi.end();
-        result
+        ranks::run(self.mpi.as_ref(), "train", quiet, |quiet, mpi| self.train(quiet, mpi))
     }
 
     fn train(&self, quiet: bool, mpi: Option<&Arc<Mpi>>) -> Result<()> {
