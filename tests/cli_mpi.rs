@@ -1,4 +1,4 @@
-//! `train --mpi`: ranks of a real MPI job that train together, fail together and stop together.
+//! `train --mpi` and `equilibrate --mpi`: ranks of a real MPI job that work together, fail together and stop together.
 //!
 //! Needs the MPI that `make setup` puts into `.venv`, or another one below the folder BOLTZDRIFT_TEST_MPI, with `bin/mpiexec` and
 //! `lib/libmpi.so.12` or `.40`; without one these tests say so and pass.
@@ -380,4 +380,38 @@ fn a_rank_that_dies_while_labelling_leaves_the_others_work() {
     assert!(output.status.success(), "{said}");
     let parts: Vec<u8> = (0..2).flat_map(|rank| room.bytes(&format!("l{rank}.xyz"))).collect();
     assert!(parts == room.bytes("whole.xyz"));
+}
+
+#[test]
+fn a_potential_that_fails_on_one_rank_loses_no_iteration() {
+    let Some(room) = Room::new() else { return };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Command::new("cc")
+        .args(["-std=c99", "-O2", "-Wall", "-Werror", "-shared", "-fPIC"])
+        .arg(format!("-I{}", root.join("include").display()))
+        .arg(root.join("tests/c/rank_springs.c"))
+        .arg("-o")
+        .arg(room.folder.join("libsprings.so"))
+        .arg("-lm")
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let pool = "equilibrate water.xyz --length-unit angstrom --potential plugin:./libsprings.so -o pool.npz";
+    let new = "--temperature 500K -n 200 --chains 30 --effective 100 --r-hat 1.2 --warmup 40 --ladder off";
+    good(&room.folder, &format!("{} {new}", pool.replace("pool.npz", "alone.npz")));
+    std::fs::write(room.folder.join("fail"), "").unwrap();
+    let (output, said) = room.ranks(2, &format!("{pool} {new} {}", room.mpi()));
+    assert!(!output.status.success() && !room.folder.join("pool.npz").exists());
+    // Rank 0 says it for all: whose it was, and where what was done is kept.
+    for words in [
+        "the electrons did not converge",
+        "(rank 1 of 2)",
+        "iterations before are kept in pool.npz.checkpoint",
+    ] {
+        assert_eq!(said.matches(words).count(), 1, "{said}");
+    }
+    std::fs::remove_file(room.folder.join("fail")).unwrap();
+    let (output, said) = room.ranks(2, &format!("{pool} --resume pool.npz.checkpoint {}", room.mpi()));
+    assert!(output.status.success(), "{said}");
+    assert!(room.bytes("pool.npz") == room.bytes("alone.npz"));
 }

@@ -89,7 +89,8 @@ public:
         return detail::to_std(detail::call([&] { return bridge::potential_info(*handle_); }));
     }
 
-    /// Writes a fitted force field as an .npz (with the setting plain, in sGDML's file layout); Status::unsupported for other potentials.
+    /// Writes a fitted force field as an .npz (with the setting plain, in sGDML's file layout); Status::unsupported for other
+    /// potentials.
     void save(std::string_view path) const {
         detail::call([&] { bridge::potential_save(*handle_, detail::to_rust(path)); });
     }

@@ -97,7 +97,8 @@ pub unsafe extern "C" fn bzd_potential_info(potential: *mut Handle, json: *mut *
     })
 }
 
-/// Writes a fitted force field as an `.npz` (one with even weights in sGDML's layout); other potentials have nothing to write.
+/// Writes a fitted force field as an `.npz` (one with even weights in sGDML's layout); other potentials have nothing to
+/// write.
 ///
 /// # Safety
 /// `potential` is NULL or live and used by this call alone; `path` is NULL or NUL-terminated.

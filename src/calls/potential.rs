@@ -94,7 +94,8 @@ pub(crate) fn info(potential: &Handle) -> Result<String> {
     }))
 }
 
-/// Writes a fitted force field as an `.npz` (one with even weights in sGDML's layout); other potentials have nothing to write.
+/// Writes a fitted force field as an `.npz` (one with even weights in sGDML's layout); other potentials have nothing to
+/// write.
 pub(crate) fn save(potential: &Handle, path: &str) -> Result<()> {
     potential.potential.save(Path::new(path))
 }

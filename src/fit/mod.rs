@@ -180,7 +180,7 @@ pub fn fit(
     let rows = frames.iter().map(Frame::rank).sum();
     progress(Progress::Solving { rows, bytes: bytes(rows) })?;
     let solving = std::time::Instant::now();
-    let (field, ridge) = problem.raised(&frames, sigma, ridge, &weights)?;
+    let (field, ridge) = problem.raised(&frames, (sigma, ridge), &weights, log::Level::Warn)?;
     let solving = solving.elapsed().as_secs_f64();
     let (field, held_out) = problem.judge(field)?;
     let report = Report {
@@ -335,31 +335,48 @@ impl<'a> Problem<'a> {
         if learned == even {
             return Ok(even);
         }
-        let error = |weights: &[f64]| -> Result<f64> {
+        let errors = |weights: &[f64]| -> Result<(f64, f64)> {
             let frames = self.frames(SEARCH_FRAMES, weights)?;
-            let (parts, _) = self.raised(&frames, sigma, ridge, weights)?;
-            Ok(self.judge(parts)?.1.force_rmse)
+            let (parts, _) = self.raised(&frames, (sigma, ridge), weights, log::Level::Debug)?;
+            let (_, held_out) = self.judge(parts)?;
+            let energy = held_out.energy_rmse.filter(|error| *error > 0.0).unwrap_or(1.0);
+            Ok((held_out.force_rmse, held_out.force_rmse * energy))
         };
-        let (with, without) = (error(&learned)?, error(&even)?);
-        if with < without {
+        let (with, without) = match (errors(&learned), errors(&even)) {
+            (Ok(with), Ok(without)) => (with, without),
+            (Err(Error::Numeric(why)), _) | (_, Err(Error::Numeric(why))) => {
+                log::info!("weights of the distances are left at one: {why}");
+                return Ok(even);
+            }
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        if with.1 < without.1 {
             return Ok(learned);
         }
-        log::warn!(
-            "weights of the distances do not help (force error {with:.3} kcal/mol/angstrom with, {without:.3} without): \
-             left at one"
+        log::info!(
+            "weights of the distances do not help on the frames held out (force error {:.3} kcal/mol/angstrom with, {:.3} \
+             without): left at one",
+            with.0,
+            without.0
         );
         Ok(even)
     }
 
     /// The field of all frames; the ridge is raised, and said so, until the system is positive definite.
-    fn raised(&self, frames: &[Frame], sigma: f64, mut ridge: f64, weights: &[f64]) -> Result<(Parts, f64)> {
+    fn raised(
+        &self,
+        frames: &[Frame],
+        (sigma, mut ridge): (f64, f64),
+        weights: &[f64],
+        level: log::Level,
+    ) -> Result<(Parts, f64)> {
         loop {
             match solve(matrix(frames, &self.orders, sigma), frames, ridge, self.scale) {
                 Ok(solution) => return Ok((self.parts(frames, &solution, sigma, weights), ridge)),
                 Err(error) if ridge * RAISE > 1e-3 => return Err(error),
                 Err(error) => {
                     ridge *= RAISE;
-                    log::warn!("{error}; going on with ridge {ridge:e}");
+                    log::log!(level, "{error}; going on with ridge {ridge:e}");
                 }
             }
         }

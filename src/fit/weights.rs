@@ -36,13 +36,13 @@ const LENGTH: f64 = 0.15;
 /// Decay rates of Adam.
 const BETAS: [f64; 2] = [0.8, 0.95];
 /// Ridges above this are not tried.
-const MOST_RIDGE: f64 = 1e-5;
+const MOST_RIDGE: f64 = 1e-3;
 
-/// The weights (D) with the least force error on frames that are neither learned from nor held out; ones where there are
-/// too few frames to tell.
+/// The weights (D) with the least errors on frames that are neither learned from nor held out; ones where there are too few
+/// frames to tell. A trial that cannot be solved or judged ends the search: weights improve a fit that does without.
 ///
 /// # Errors
-/// [`Error::Numeric`] where no ridge makes the system positive definite; what `progress` returns.
+/// What `progress` returns; as [`Frame::new`].
 pub(super) fn learn(
     problem: &Problem,
     sigma: f64,
@@ -55,12 +55,23 @@ pub(super) fn learn(
     let mut best = vec![1.0; classes.len()];
     let Some(mut search) = Search::new(problem, sigma, ridge)? else { return Ok(best) };
     let (mut logarithms, mut mean, mut square) = (vec![0.0; number], vec![0.0; number], vec![0.0; number]);
-    let mut least = f64::INFINITY;
+    let (mut least, mut ridge) = (f64::INFINITY, ridge);
     for step in 0..STEPS {
         let weights: Vec<f64> = classes.iter().map(|&k| f64::exp(logarithms[k])).collect();
-        let error = search.error(&weights)?;
+        let error = match search.error(&weights) {
+            Ok(error) => error,
+            Err(Error::Numeric(why)) => {
+                log::info!("no more weights of the distances are tried: {why}");
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         let (force_rmse, energy_rmse) = (error.force_rmse, error.energy_rmse);
         progress(Progress::Weighed { step: step + 1, steps: STEPS, force_rmse, energy_rmse })?;
+        // With a larger ridge all errors are others.
+        if std::mem::replace(&mut ridge, search.ridge) != search.ridge {
+            least = f64::INFINITY;
+        }
         if error.objective < least {
             (least, best) = (error.objective, weights);
         }
@@ -176,6 +187,8 @@ impl<'a> Search<'a> {
             let mean = off.sum() / off.len() as f64;
             off - mean
         });
+        // Frames of one energy say nothing of it.
+        off = off.filter(|off| off.iter().any(|off| *off != 0.0));
         let energy = off.as_ref().map(|off| mean_square(off.iter())).transpose()?;
 
         // Slopes of the objective: by forces and by energies over the scale.

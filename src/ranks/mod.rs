@@ -1,7 +1,7 @@
 //! Processes that compute together: who this one is, and what they hand to each other.
 //!
-//! Two calls are enough for a training, one for a potential that is shared out ([`Shared`]). Sums are taken by the caller, in the order of the ranks, and never by the library that
-//! carries the numbers: its order is its own, and with it the last bits.
+//! Two calls are enough for a training, one for a potential that is shared out ([`Shared`]). Sums are taken by the caller, in
+//! the order of the ranks, and never by the library that carries the numbers: its order is its own, and with it the last bits.
 
 pub mod mpi;
 mod shared;

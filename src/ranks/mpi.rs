@@ -213,6 +213,10 @@ impl Mpi {
 
 impl Drop for Mpi {
     fn drop(&mut self) {
+        // The others may be waiting for what this rank will never send.
+        if std::thread::panicking() {
+            self.abort(1);
+        }
         self.end();
     }
 }

@@ -29,7 +29,7 @@ impl<P: Potential, R: Ranks> Shared<P, R> {
     }
 
     /// Calls `work` with this rank's part of the frames and hands round what it fills in: `width` numbers for each frame, by
-    /// `give` and `take`. An error of a rank's part is an error on all ranks.
+    /// `give` and `take`. An error of a rank's part is the same error on all ranks.
     fn part_by_part<T>(
         &mut self,
         positions: ArrayView3<f64>,
@@ -45,30 +45,109 @@ impl<P: Potential, R: Ranks> Shared<P, R> {
             true => Ok(()),
             false => work(&mut self.own, mine.clone(), out),
         };
-        // A flag, and as many numbers on every rank.
-        let length = 1 + frames.div_ceil(count) * width;
-        let mut numbers = vec![f64::from(u8::from(done.is_err()))];
-        if done.is_ok() {
+        // Head first, and as many numbers on every rank.
+        let length = HEAD + frames.div_ceil(count) * width;
+        let failure = done.err().map(|error| Failure::new(error, mine.start));
+        let mut numbers = Failure::head(failure.as_ref(), positions).to_vec();
+        if failure.is_none() {
             mine.clone().for_each(|frame| give(out, frame, &mut numbers));
         }
         numbers.resize(length, 0.0);
         let all = gather_reals(&self.ranks, &numbers)?;
-        done.map_err(|error| error.renumbered(|frame| mine.start + frame))?;
-        for (rank, numbers) in all.chunks_exact(length).enumerate() {
-            if numbers[0] != 0.0 {
-                return Err(Error::Numeric(format!(
-                    "potential {}: rank {rank} of {count} could not compute its part of the frames; its own message says why",
-                    self.own.name()
-                )));
-            }
-            if rank != self.ranks.rank() {
-                let frames = share(frames, rank, count);
-                frames
-                    .zip(numbers[1..].chunks_exact(width))
-                    .for_each(|(frame, values)| take(out, frame, values));
-            }
+        if all.chunks_exact(length).any(|other| other[FRAMES_DIGEST] != numbers[FRAMES_DIGEST]) {
+            return Err(Error::Numeric(format!(
+                "the {count} ranks ask for energies of different frames: they do not compute alike; take processors of one kind \
+                 and the same libraries on all of them"
+            )));
+        }
+        if let Some(rank) = all.chunks_exact(length).position(|other| other[0] != 0.0) {
+            return Err(self.failed(rank, &all[rank * length..][..HEAD], failure.as_ref())?);
+        }
+        for (rank, numbers) in
+            all.chunks_exact(length).enumerate().filter(|(rank, _)| *rank != self.ranks.rank())
+        {
+            let frames = share(frames, rank, count);
+            frames
+                .zip(numbers[HEAD..].chunks_exact(width))
+                .for_each(|(frame, values)| take(out, frame, values));
         }
         Ok(())
+    }
+
+    /// What rank `rank` failed with; every rank's message goes round.
+    fn failed(&self, rank: usize, head: &[f64], own: Option<&Failure>) -> Result<Error> {
+        let mut letters: Vec<f32> =
+            own.map_or_else(Vec::new, |own| own.message.bytes().take(LETTERS).map(f32::from).collect());
+        letters.resize(LETTERS, 0.0);
+        let all = self.ranks.gather(&letters)?;
+        let bytes: Vec<u8> = all[rank * LETTERS..][..LETTERS]
+            .iter()
+            .map(|&letter| letter as u8)
+            .take_while(|&b| b != 0)
+            .collect();
+        Ok(Error::Potential {
+            name: self.own.name(),
+            frame: head[0] as usize - 1,
+            status: (!head[1].is_nan()).then_some(head[1] as i32),
+            message: format!(
+                "{} (rank {rank} of {})",
+                String::from_utf8_lossy(&bytes).trim_end_matches('\u{fffd}'),
+                self.ranks.count()
+            ),
+        })
+    }
+}
+
+/// Numbers before those of the frames: the failing frame and one, or zero; the status, or NaN; a digest of all frames.
+const HEAD: usize = 3;
+const FRAMES_DIGEST: usize = 2;
+/// Bytes of a message that go round.
+const LETTERS: usize = 400;
+
+/// Why a rank's part could not be computed.
+struct Failure {
+    /// The frame in the whole batch.
+    frame: usize,
+    status: Option<i32>,
+    message: String,
+}
+
+impl Failure {
+    fn new(error: Error, first: usize) -> Self {
+        match error {
+            Error::Potential { frame, status, message, .. } => {
+                Failure { frame: first + frame, status, message }
+            }
+            other => Failure { frame: first, status: None, message: other.to_string() },
+        }
+    }
+
+    fn head(failure: Option<&Self>, positions: ArrayView3<f64>) -> [f64; HEAD] {
+        let mut digest = Fnv::default();
+        positions.iter().for_each(|x| digest.add(x.to_bits()));
+        let frame = failure.map_or(0.0, |failure| failure.frame as f64 + 1.0);
+        let status = failure.and_then(|failure| failure.status);
+        [frame, status.map_or(f64::NAN, f64::from), digest.number()]
+    }
+}
+
+/// The hash of Fowler, Noll and Vo (FNV-1a) over words: cheap beside any potential.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Fnv(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x0100_0000_01b3);
+    }
+
+    /// Fewer bits than a double holds exactly.
+    fn number(&self) -> f64 {
+        (self.0 >> 12) as f64
     }
 }
 
@@ -247,8 +326,15 @@ mod tests {
             let mut shared = Shared::new(Springs(300.0), rank).unwrap();
             evaluate(&mut shared, &[8, 1, 1], x.view()).unwrap_err().to_string()
         });
-        assert!(said[2].contains("frame 7") && said[2].contains("too far out"), "{said:?}");
-        assert!(said[..2].iter().all(|said| said.contains("rank 2 of 3 could not compute")), "{said:?}");
+        let expected = "potential springs of 300, frame 7: too far out (rank 2 of 3)";
+        assert!(said.iter().all(|said| said == expected), "{said:?}");
+        for answer in together(2, |rank: Thread| {
+            let mut moved = frames(10);
+            moved[[3, 1, 2]] += 1e-15 * rank.rank() as f64;
+            evaluate(&mut Shared::new(Springs(300.0), rank).unwrap(), &[8, 1, 1], moved.view()).map(drop)
+        }) {
+            assert!(answer.unwrap_err().to_string().contains("of different frames"));
+        }
         for answer in together(2, |rank: Thread| {
             let constant = 300.0 + rank.rank() as f64;
             Shared::new(Springs(constant), rank).map(drop)

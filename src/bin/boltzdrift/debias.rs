@@ -10,13 +10,16 @@ use boltzdrift::molecule::bonds::Bonds;
 use boltzdrift::molecule::mean_force::torsional_weights;
 use boltzdrift::molecule::symmetry::SymmetryGroup;
 use boltzdrift::potential::{Potential, Spec};
-use boltzdrift::train::FEWEST_FRAMES;
+use boltzdrift::train::{Method, Overrides, FEWEST_FRAMES};
 use boltzdrift::{Error, Result};
 use clap::{Args, ValueEnum};
 use serde_json::{json, Value};
 
 use crate::args::{distinct, judged};
 use crate::terminal::{interrupted, say, Bar};
+
+/// Steps of a sliced training on equilibrated states.
+const STEPS: usize = 15_000;
 
 /// Where the bias of a short window is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -86,6 +89,16 @@ impl Debias {
     /// Whether the frames must have forces.
     pub fn needs_forces(&self) -> bool {
         matches!(self.debias, Kind::Fit | Kind::Torsion)
+    }
+
+    /// The settings of a training on what comes out. Equilibrated states are as many as asked for and free of the window's
+    /// faults: there more steps are worth their time, and dihedrals and widths come out nearer (docs/calibration.md).
+    pub fn with_its_steps(&self, mut given: Overrides) -> Overrides {
+        let sliced = given.method.unwrap_or_default() == Method::Sliced;
+        if sliced && matches!(self.debias, Kind::Fit | Kind::Potential) {
+            given.steps = given.steps.or(Some(STEPS));
+        }
+        given
     }
 
     /// The option that asks for work before the training that is kept in files; none where there is none.

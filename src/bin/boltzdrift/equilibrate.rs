@@ -121,9 +121,6 @@ impl Equilibrate {
             (None, None) => return Err(Error::usage("give --temperature, for example 500K")),
         };
         let kelvin = run.settings().temperature;
-        if let Some(report) = own.fit_report() {
-            judged(self.accept_fit, trust::check_fit(report, kelvin))?;
-        }
         let mut of_all;
         let potential: &mut dyn Potential = match mpi {
             None => own.as_mut(),
@@ -133,6 +130,16 @@ impl Equilibrate {
                 &mut of_all
             }
         };
+        // What is the same for all ranks: they end together, and one says so.
+        let together = |error: Error| {
+            if let Some(mpi) = mpi {
+                mpi.end();
+            }
+            error
+        };
+        if let Some(report) = potential.fit_report() {
+            judged(self.accept_fit, trust::check_fit(report, kelvin)).map_err(together)?;
+        }
         let leads = mpi.is_none_or(|mpi| mpi.rank() == 0);
         // What cannot be written is refused now, not after minutes of work.
         if leads {
@@ -149,17 +156,14 @@ impl Equilibrate {
             }
         });
         bar.done();
-        // To stop, or not to have converged, is the same for all ranks: they end together, and one says so.
-        if let (Err(Error::Interrupted(_) | Error::Numeric(_)), Some(mpi)) = (&pool, mpi) {
-            mpi.end();
-        }
-        let pool = pool?;
+        let pool = pool.map_err(|error| match error {
+            Error::Interrupted(_) | Error::Numeric(_) | Error::Potential { .. } => together(error),
+            other => other,
+        })?;
         if potential.region().is_some() {
             let decisions = &pool.report.decisions;
-            judged(
-                self.accept_fit,
-                trust::check_pool(pool.energies.view(), data.atoms(), decisions, kelvin),
-            )?;
+            let trusted = trust::check_pool(pool.energies.view(), data.atoms(), decisions, kelvin);
+            judged(self.accept_fit, trusted).map_err(together)?;
         }
         if !leads {
             return Ok(());

@@ -36,6 +36,11 @@ impl Gdml {
         let pairs = species.len() * (species.len() - 1) / 2;
         let old = file.has("Rt_desc");
         let weighted = file.has("Rw_desc");
+        if weighted != file.has("desc_weights") || (weighted && (old || file.has("R_desc"))) {
+            return Err(file.wrong(
+                "weights of the distances ('desc_weights') go with 'Rw_desc' and 'Rw_d_desc_alpha', and with no others",
+            ));
+        }
         let (x, a) = match (weighted, old) {
             (true, _) => ("Rw_desc", "Rw_d_desc_alpha"),
             (false, true) => ("Rt_desc", "Rt_d_desc_alpha"),

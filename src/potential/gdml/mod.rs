@@ -28,6 +28,9 @@ const FRAMES: usize = 4 * LANES;
 const MARGIN: f64 = 0.5;
 const LEAST_MARGIN: f64 = 0.15;
 
+/// Weights of distances that are taken; with others sums leave the range of a double.
+const WEIGHTS: std::ops::RangeInclusive<f64> = 1e-6..=1e6;
+
 /// What a force field is made of, in kcal/mol and angstrom.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parts {
@@ -132,14 +135,16 @@ impl Gdml {
         let weights = &parts.weights;
         let symmetric = |order: &Vec<usize>| order.iter().zip(weights).all(|(&k, w)| weights[k] == *w);
         if weights.len() != pairs.len()
-            || !weights.iter().all(|w| *w > 0.0 && w.is_finite())
+            || !weights.iter().all(|w| WEIGHTS.contains(w))
             || !orders.iter().all(symmetric)
         {
             return Err(Error::usage(format!(
-                "{} weights for {} distances; there must be one for each, positive, and the same for all that a \
+                "{} weights for {} distances; there must be one for each, of {:e} to {:e}, and the same for all that a \
                  permutation puts in each other's place",
                 weights.len(),
-                pairs.len()
+                pairs.len(),
+                WEIGHTS.start(),
+                WEIGHTS.end()
             )));
         }
         let finite =

@@ -71,6 +71,20 @@ fn weights_are_kept_and_used() {
     assert!(!file.has("R_desc") && !file.has("R_d_desc_alpha") && !file.has("Rt_desc"));
     assert_eq!(file.numbers("desc_weights").unwrap().into_iter().collect::<Vec<_>>(), weights);
 
+    // Weights beside arrays without weights are not one model: names of the same length, turned in the archive.
+    for (old, new) in [("Rw_d", "Rt_d"), ("desc_weights", "no_such_name")] {
+        let mut bytes = std::fs::read(&path).unwrap();
+        for at in 0..bytes.len() - old.len() {
+            if bytes[at..].starts_with(old.as_bytes()) {
+                bytes[at..at + new.len()].copy_from_slice(new.as_bytes());
+            }
+        }
+        let turned = folder.path().join("turned.npz");
+        std::fs::write(&turned, bytes).unwrap();
+        let said = Gdml::load(&turned).unwrap_err().to_string();
+        assert!(said.contains("'desc_weights'"), "{said}");
+    }
+
     let state = frames(1, 9);
     let own = inverse_distances(state.view());
     let parts = field.parts().clone();
