@@ -358,33 +358,8 @@ fn the_pool_of_any_number_of_ranks_is_that_of_one() {
     }
 }
 
-#[test]
-fn a_rank_that_dies_while_labelling_leaves_the_others_work() {
-    let Some(room) = Room::new() else { return };
-    fields::frames(&room.folder.join("data.npz"), 3000);
-    good(&room.folder, "fit data.npz -o field.npz -n 400 --sigma 10 --ridge 1e-9 -q");
-    good(&room.folder, "label data.npz --potential gdml:field.npz -o whole.xyz");
-    let label = "label data.npz --potential gdml:field.npz --batch 2 --threads 1 --frames \
-                 $((rank*1500)):$(((rank+1)*1500)) -o l$rank.xyz";
-    let mut job = room.start(2, label);
-    for rank in 0..2 {
-        room.wait_for(&mut job, &format!("l{rank}.xyz.partial"));
-    }
-    room.signal(1, "-KILL");
-    let (output, said) = room.end(job);
-    assert!(!output.status.success(), "{said}");
-    // What every rank has done is there, whole or in part, and the same command ends with the same bytes.
-    let size = |name: &str| room.folder.join(name).metadata().map_or(0, |data| data.len());
-    assert!(size("l1.xyz.partial") > 0 && size("l0.xyz.partial") + size("l0.xyz") > 0);
-    let (output, said) = room.ranks(2, label);
-    assert!(output.status.success(), "{said}");
-    let parts: Vec<u8> = (0..2).flat_map(|rank| room.bytes(&format!("l{rank}.xyz"))).collect();
-    assert!(parts == room.bytes("whole.xyz"));
-}
-
-#[test]
-fn a_potential_that_fails_on_one_rank_loses_no_iteration() {
-    let Some(room) = Room::new() else { return };
+/// Builds libsprings.so, a potential for water.
+fn springs(room: &Room) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let built = Command::new("cc")
         .args(["-std=c99", "-O2", "-Wall", "-Werror", "-shared", "-fPIC"])
@@ -396,6 +371,36 @@ fn a_potential_that_fails_on_one_rank_loses_no_iteration() {
         .output()
         .unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+}
+
+#[test]
+fn a_rank_that_dies_while_labelling_leaves_the_others_work() {
+    let Some(room) = Room::new() else { return };
+    springs(&room);
+    let label = "label water.xyz --length-unit angstrom --potential plugin:./libsprings.so";
+    good(&room.folder, &format!("{label} -o whole.xyz"));
+    // 75 calls a rank: a second and a half.
+    let part = format!("{label}:slow --batch 2 --frames $((rank*150)):$(((rank+1)*150)) -o l$rank.xyz");
+    let mut job = room.start(2, &part);
+    for rank in 0..2 {
+        room.wait_for(&mut job, &format!("l{rank}.xyz.partial"));
+    }
+    room.signal(1, "-KILL");
+    let (output, said) = room.end(job);
+    assert!(!output.status.success(), "{said}");
+    // What every rank has done is there, whole or in part, and the same command ends with the same bytes.
+    let size = |name: &str| room.folder.join(name).metadata().map_or(0, |data| data.len());
+    assert!(size("l1.xyz.partial") > 0 && size("l0.xyz.partial") + size("l0.xyz") > 0);
+    let (output, said) = room.ranks(2, &part);
+    assert!(output.status.success(), "{said}");
+    let parts: Vec<u8> = (0..2).flat_map(|rank| room.bytes(&format!("l{rank}.xyz"))).collect();
+    assert!(parts == room.bytes("whole.xyz"));
+}
+
+#[test]
+fn a_potential_that_fails_on_one_rank_loses_no_iteration() {
+    let Some(room) = Room::new() else { return };
+    springs(&room);
     let pool = "equilibrate water.xyz --length-unit angstrom --potential plugin:./libsprings.so -o pool.npz";
     let new = "--temperature 500K -n 200 --chains 30 --effective 100 --r-hat 1.2 --warmup 40 --ladder off";
     good(&room.folder, &format!("{} {new}", pool.replace("pool.npz", "alone.npz")));

@@ -1,12 +1,14 @@
-/* A potential for water that fails on rank 1 of an MPI job, after some calls, as long as a file "fail" is there. */
+/* A potential for water that fails on rank 1 of an MPI job, after some calls, as long as a file "fail" is there. With the option
+ * slow every call takes 20 ms. */
 #define _POSIX_C_SOURCE 200809L
 #include <boltzdrift.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-static int calls;
+static int calls, slow;
 
 static int32_t evaluate(void *user, size_t frames, size_t atoms, const int32_t *species, const double *positions,
                         const double *cell, double *energies, double *forces) {
@@ -14,6 +16,7 @@ static int32_t evaluate(void *user, size_t frames, size_t atoms, const int32_t *
     const char *rank = getenv("PMI_RANK");
     if (rank == NULL) rank = getenv("OMPI_COMM_WORLD_RANK");
     if (++calls > 300 && rank != NULL && strcmp(rank, "1") == 0 && access("fail", F_OK) == 0) return 7;
+    if (slow) nanosleep(&(struct timespec){0, 20000000}, NULL);
     for (size_t k = 0; k < frames; k++) {
         const double *x = positions + 3 * atoms * k;
         double *f = forces + 3 * atoms * k;
@@ -41,7 +44,8 @@ static const char *last_error(void *user) {
 }
 
 int32_t bzd_plugin_open(uint32_t abi, const char *options, bzd_potential_desc *p, char *message, size_t size) {
-    (void)abi, (void)options, (void)message, (void)size;
+    (void)abi, (void)message, (void)size;
+    slow = options != NULL && strcmp(options, "slow") == 0;
     p->evaluate = evaluate;
     p->last_error = last_error;
     p->name = "springs";
