@@ -74,7 +74,9 @@ check-threads: ## tests of many threads with ThreadSanitizer; needs rustup compo
 
 coverage: setup ## lines of the Rust code that cargo test runs; needs rustup component add llvm-tools
 	@command -v cargo-llvm-cov >/dev/null || cargo install --locked cargo-llvm-cov
-	cargo llvm-cov --release --locked --no-fail-fast --summary-only --ignore-filename-regex '(^|/)tests/'
+	cargo llvm-cov --release --locked --no-fail-fast --no-report
+# Processes that tests kill leave half a profile.
+	cargo llvm-cov report --release --summary-only --failure-mode all --ignore-filename-regex '(^|/)tests/'
 
 audit: ## licenses, sources and known vulnerabilities of every crate, against deny.toml
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny

@@ -88,5 +88,9 @@ fn ten_times_as_fast_as_numpy_and_the_same() {
         theirs / ours
     );
     assert!(error < 1e-8 * size, "{}", error / size);
+    if std::env::var_os("LLVM_PROFILE_FILE").is_some() {
+        println!("skipped: how fast it is, while make coverage counts every line");
+        return;
+    }
     assert!(theirs / ours > 10.0, "only {:.1} times as fast as NumPy", theirs / ours);
 }

@@ -101,6 +101,7 @@ fn force_field() {
         weights: vec![1.0; x.ncols()],
         descriptors: x,
         coefficients: a,
+        guide: None,
         sigma: number("sigma"),
         scale: number("scale"),
         constant: number("constant"),

@@ -19,6 +19,8 @@ FOLDER = Path(KEPT.name)
 ROOT = Path(__file__).resolve().parents[2]
 LOOK = 50
 """Steps between two reports of a training."""
+WARMUP = 100
+"""Iterations of the warm-up in hybrid Monte Carlo."""
 
 
 @cache
@@ -137,14 +139,16 @@ def prediction(frames: int) -> Case:
 
 
 def hmc(evaluations: int) -> Case:
-    """Seconds of one evaluation in hybrid Monte Carlo, everything included."""
+    """Seconds of one leapfrog step in hybrid Monte Carlo, everything included."""
 
     def run() -> list[float]:
         pool = boltzdrift.equilibrate(
             data(2_000), field(), temperature=500, frames=64, most_evaluations=evaluations, ladder="off",
-            accept_unconverged=True, accept_fit=True, check_bonds=False,
+            accept_unconverged=True, accept_fit=True, check_bonds=False, warmup=WARMUP,
         )  # fmt: skip
-        return [1.0 / pool.report["evaluations_per_second"]]
+        report = pool.report
+        seconds = report["evaluations"] / report["evaluations_per_second"]
+        return [seconds / (report["leapfrog"] * report["chains"] * (report["iterations"] + WARMUP))]
 
     return run
 

@@ -144,7 +144,7 @@ def reference_prediction(frames: int, path: str, folder: str) -> Case:
 
 
 def reference_hmc(iterations: int, path: str, folder: str) -> Case:
-    """Seconds of one evaluation in hybrid Monte Carlo."""
+    """Seconds of one leapfrog step in hybrid Monte Carlo."""
     made, f = loaded(path, folder), ethanol(CHAINS)
     walk_of = reference(folder, "boltz_reference").hmc
 
@@ -209,7 +209,7 @@ def sgdml_fit(frames: int, symmetry: str) -> Case:
 
 
 def walk(iterations: int, symmetry: str) -> Case:
-    """Seconds of one evaluation in hybrid Monte Carlo."""
+    """Seconds of one leapfrog step in hybrid Monte Carlo."""
     made, f = field(200, symmetry), ethanol(CHAINS)
 
     def run() -> list[float]:

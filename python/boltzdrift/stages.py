@@ -170,6 +170,7 @@ def train(
     depth: int | None = None,
     lines: int | None = None,
     torsion_lines: int | None = None,
+    size_weight: float | None = None,
     omega: float | None = None,
     gamma: float | None = None,
     tau: float | None = None,
@@ -194,6 +195,8 @@ def train(
         depth: Hidden layers.
         lines: Random lines of whitened distances a step (sliced).
         torsion_lines: Random lines of each rotatable bond a step (sliced).
+        size_weight: Weight of the whitened distances' length beside the lines, in lines (sliced); None for 0, or 0.3 on
+            equilibrated states.
         omega: Force interpolation weight (fi).
         gamma: Force alignment strength (fk).
         tau: Bandwidth (kernel methods).
@@ -218,6 +221,7 @@ def train(
         depth=depth,
         lines=lines,
         torsion_lines=torsion_lines,
+        size_weight=size_weight,
         omega=omega,
         gamma=gamma,
         tau=tau,

@@ -3,7 +3,9 @@
 /// Least and largest time step in fs.
 pub(super) const RANGE: (f64, f64) = (0.02, 4.0);
 /// The acceptance to aim for: near the best for trajectories of fixed length, and a margin for rare stiff states.
-const TARGET: f64 = 0.85;
+pub(super) const TARGET: f64 = 0.85;
+/// That of a guide's own energy: trajectories are cheap then, and longer steps take them further.
+pub(super) const GUIDED: f64 = 0.75;
 // The gain, the iterations it is held back by, and how fast early steps are forgotten, as in Stan.
 const GAIN: f64 = 0.05;
 const HOLD: f64 = 10.0;
@@ -28,11 +30,11 @@ impl DualAveraging {
         DualAveraging { center: log_step, shortfall: 0.0, log_step, log_mean: log_step, count: 0.0 }
     }
 
-    /// Learns from the mean acceptance of one iteration.
-    pub fn learn(&mut self, acceptance: f64) {
+    /// Learns from the mean acceptance of one iteration, where `target` is aimed for.
+    pub fn learn(&mut self, acceptance: f64, target: f64) {
         self.count += 1.0;
         let weight = 1.0 / (self.count + HOLD);
-        self.shortfall = (1.0 - weight) * self.shortfall + weight * (TARGET - acceptance);
+        self.shortfall = (1.0 - weight) * self.shortfall + weight * (target - acceptance);
         let (least, most) = (RANGE.0.ln(), RANGE.1.ln());
         self.log_step = (self.center - self.count.sqrt() / GAIN * self.shortfall).clamp(least, most);
         let weight = self.count.powf(-FORGET);
@@ -71,14 +73,14 @@ mod tests {
             let mut search = DualAveraging::new(1.0);
             for _ in 0..100 {
                 let h = search.step() / scale;
-                search.learn((-h * h).exp());
+                search.learn((-h * h).exp(), 0.85);
             }
             let expected = scale * (-(0.85_f64.ln())).sqrt();
             assert!((search.found() / expected - 1.0).abs() < 0.05, "{} for {expected}", search.found());
         }
         for (acceptance, bound) in [(0.0, RANGE.0), (1.0, RANGE.1)] {
             let mut search = DualAveraging::new(1.0);
-            (0..300).for_each(|_| search.learn(acceptance));
+            (0..300).for_each(|_| search.learn(acceptance, 0.85));
             assert!((search.step() / bound - 1.0).abs() < 1e-12);
         }
     }

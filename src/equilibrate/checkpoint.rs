@@ -73,6 +73,9 @@ pub(super) struct Counters {
     /// Iterations between two states kept.
     pub stride: u64,
     pub converged: bool,
+    /// Whether the potential leads the walk alone although it has a guide.
+    #[serde(default)]
+    pub alone: bool,
 }
 
 /// Name, type, shape and bytes of an array.

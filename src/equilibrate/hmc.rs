@@ -5,9 +5,10 @@
 //! keeps the volume for any fixed function of the positions, so that a Metropolis test with the true energies
 //! of its two ends samples the Boltzmann distribution exactly, rough or single-precision forces or not.
 
-use ndarray::{Array1, Array3, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, Array3, ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3};
 use serde::{Deserialize, Serialize};
 
+use super::guided::Guide;
 use super::limits::{Limits, Verdict};
 use crate::potential::Potential;
 use crate::sampler::noise::Stream;
@@ -59,6 +60,18 @@ pub(super) struct System {
     pub limits: Limits,
 }
 
+/// Whose forces trajectories follow.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lead<'a> {
+    /// The potential's own; those of the present states are stored, or computed again.
+    Own {
+        /// Whether they are stored, as they are where the potential alone has led since [`Batch::prepare`].
+        stored: bool,
+    },
+    /// Those of a guide.
+    Guide(&'a Guide),
+}
+
 /// Chains side by side, with the room their trajectories need: an iteration allocates nothing.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -69,16 +82,16 @@ pub(super) struct Batch {
     /// Their guiding forces (B, n, 3) in kcal/mol/angstrom.
     pub guiding: Array3<f64>,
     /// kT of every chain in kcal/mol.
-    thermal: Vec<f64>,
-    trial: Array3<f64>,
-    pull: Array3<f64>,
-    velocities: Array3<f64>,
+    pub(super) thermal: Vec<f64>,
+    pub(super) trial: Array3<f64>,
+    pub(super) pull: Array3<f64>,
+    pub(super) velocities: Array3<f64>,
     forces: Array3<f64>,
     ends: Array1<f64>,
     /// Total energies at the start of the trajectories.
     totals: Vec<f64>,
     /// Whether the trajectory has stayed finite.
-    alive: Vec<bool>,
+    pub(super) alive: Vec<bool>,
 }
 
 impl Batch {
@@ -127,25 +140,31 @@ impl Batch {
             && self.guiding.index_axis(ndarray::Axis(0), chain).iter().all(|f| f.is_finite())
     }
 
-    /// One proposal and decision for every chain: `steps` steps of `time_step` fs, with the noise of
+    /// One proposal and decision for every chain: a trajectory of a time step in fs and a number of steps, with the noise of
     /// `streams` (B). What became of the proposals of every `counted`-th chain is added to `decisions`.
     ///
-    /// Returns the mean Metropolis probability of the proposals that were not forbidden beforehand.
+    /// Returns how well the energy was kept, to find the time step by: the mean Metropolis probability of the proposals that
+    /// were not forbidden beforehand, with a guide that by the guide's energies.
     pub fn iterate(
         &mut self,
         system: &System,
         potential: &mut dyn Potential,
-        (time_step, steps): (f64, usize),
+        lead: Lead,
+        trajectory: (f64, usize),
         streams: &mut [Stream],
         (counted, decisions): (usize, &mut Decisions),
     ) -> Result<f64> {
         self.draw(&system.masses, streams);
-        self.kick(&system.masses, 0.5 * time_step);
-        for step in 1..=steps {
-            self.drift(time_step);
-            potential.guiding_forces(&system.species, self.trial.view(), self.pull.view_mut())?;
-            self.kick(&system.masses, if step == steps { 0.5 * time_step } else { time_step });
-        }
+        let kept = match lead {
+            Lead::Own { stored } => {
+                if !stored {
+                    potential.guiding_forces(&system.species, self.trial.view(), self.pull.view_mut())?;
+                }
+                self.own_way(system, potential, trajectory)?;
+                None
+            }
+            Lead::Guide(guide) => Some(self.led(system, guide, trajectory)),
+        };
         potential.energies_forces(
             &system.species,
             self.trial.view(),
@@ -176,7 +195,26 @@ impl Batch {
                 decisions.add(&one);
             }
         }
-        Ok(sum / judged.max(1) as f64)
+        Ok(kept.unwrap_or(sum / judged.max(1) as f64))
+    }
+
+    /// Trajectories by the potential's own guiding forces.
+    fn own_way(
+        &mut self,
+        system: &System,
+        potential: &mut dyn Potential,
+        (time_step, steps): (f64, usize),
+    ) -> Result<()> {
+        let masses = &system.masses;
+        kick(self.velocities.view_mut(), self.pull.view(), &self.alive, masses, 0.5 * time_step);
+        for step in 1..=steps {
+            let start = self.positions.view();
+            drift(self.trial.view_mut(), self.velocities.view(), &mut self.alive, start, time_step);
+            potential.guiding_forces(&system.species, self.trial.view(), self.pull.view_mut())?;
+            let time = if step == steps { 0.5 * time_step } else { time_step };
+            kick(self.velocities.view_mut(), self.pull.view(), &self.alive, masses, time);
+        }
+        Ok(())
     }
 
     /// Fresh momenta, and everything back to the present states.
@@ -190,32 +228,6 @@ impl Batch {
                 v.iter_mut().for_each(|v| *v = width * streams[chain].normal());
             }
             self.totals[chain] = self.energies[chain] + kinetic(v.view(), masses);
-        }
-    }
-
-    fn kick(&mut self, masses: &[f64], time: f64) {
-        let chains = self.velocities.outer_iter_mut().zip(self.pull.outer_iter()).zip(&self.alive);
-        for ((mut v, f), _) in chains.filter(|(_, &alive)| alive) {
-            for ((mut v, f), mass) in v.outer_iter_mut().zip(f.outer_iter()).zip(masses) {
-                let factor = time * ENERGY_TO_KINETIC / mass;
-                v.iter_mut().zip(f).for_each(|(v, f)| *v += factor * f);
-            }
-        }
-    }
-
-    /// Moves every chain; one that is no longer finite goes back to its start and stays there, so that the
-    /// potential never sees it.
-    fn drift(&mut self, time: f64) {
-        let chains = self.trial.outer_iter_mut().zip(self.velocities.outer_iter()).zip(&mut self.alive);
-        for (((mut x, v), alive), start) in chains.zip(self.positions.outer_iter()) {
-            if !*alive {
-                continue;
-            }
-            x.iter_mut().zip(v).for_each(|(x, v)| *x += time * v);
-            if !x.iter().all(|x| x.is_finite()) {
-                *alive = false;
-                x.assign(&start);
-            }
         }
     }
 
@@ -254,8 +266,47 @@ impl Batch {
     }
 }
 
+/// Adds to the velocities (B, n, 3) what the forces do in a time in fs.
+pub(super) fn kick(
+    mut velocities: ArrayViewMut3<f64>,
+    forces: ArrayView3<f64>,
+    alive: &[bool],
+    masses: &[f64],
+    time: f64,
+) {
+    let chains = velocities.outer_iter_mut().zip(forces.outer_iter()).zip(alive);
+    for ((mut v, f), _) in chains.filter(|(_, &alive)| alive) {
+        for ((mut v, f), mass) in v.outer_iter_mut().zip(f.outer_iter()).zip(masses) {
+            let factor = time * ENERGY_TO_KINETIC / mass;
+            v.iter_mut().zip(f).for_each(|(v, f)| *v += factor * f);
+        }
+    }
+}
+
+/// Moves every chain for a time in fs; one that is no longer finite goes back to its start and stays there, so that no
+/// potential ever sees it.
+pub(super) fn drift(
+    mut positions: ArrayViewMut3<f64>,
+    velocities: ArrayView3<f64>,
+    alive: &mut [bool],
+    start: ArrayView3<f64>,
+    time: f64,
+) {
+    let chains = positions.outer_iter_mut().zip(velocities.outer_iter()).zip(alive);
+    for (((mut x, v), alive), start) in chains.zip(start.outer_iter()) {
+        if !*alive {
+            continue;
+        }
+        x.iter_mut().zip(v).for_each(|(x, v)| *x += time * v);
+        if !x.iter().all(|x| x.is_finite()) {
+            *alive = false;
+            x.assign(&start);
+        }
+    }
+}
+
 /// Kinetic energy in kcal/mol.
-fn kinetic(velocities: ArrayView2<f64>, masses: &[f64]) -> f64 {
+pub(super) fn kinetic(velocities: ArrayView2<f64>, masses: &[f64]) -> f64 {
     let twice: f64 =
         velocities.outer_iter().zip(masses).map(|(v, m)| m * v.iter().map(|v| v * v).sum::<f64>()).sum();
     0.5 * twice / ENERGY_TO_KINETIC

@@ -11,6 +11,7 @@
 mod adapt;
 mod checkpoint;
 pub mod diagnostics;
+mod guided;
 mod hmc;
 mod ladder;
 mod limits;

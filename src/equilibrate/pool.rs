@@ -72,6 +72,8 @@ pub struct Report {
     pub time_step: f64,
     /// Mean leapfrog steps of a proposal.
     pub leapfrog: usize,
+    /// Whether a smaller fit led the trajectories, and the potential judged their ends.
+    pub guided: bool,
     /// Share of proposals accepted, at the asked temperature.
     pub acceptance: f64,
     /// What became of those proposals.

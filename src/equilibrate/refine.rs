@@ -2,7 +2,7 @@
 
 use ndarray::{s, Array1, Array3, ArrayView3};
 
-use super::hmc::{length, Batch, Decisions, System};
+use super::hmc::{length, Batch, Decisions, Lead, System};
 use super::limits::{Limits, Verdict};
 use super::settings::check_trajectory;
 use crate::potential::Potential;
@@ -156,6 +156,8 @@ fn block(
         batch.iterate(
             system,
             potential,
+            // Samples may be where a guide knows nothing.
+            Lead::Own { stored: true },
             (settings.time_step, steps),
             &mut streams,
             (1, &mut out.decisions),

@@ -10,9 +10,10 @@ use std::time::Instant;
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::adapt::DualAveraging;
+use super::adapt::{self, DualAveraging};
 use super::checkpoint::Counters;
-use super::hmc::{length, Batch, Decisions, System};
+use super::guided::Guide;
+use super::hmc::{length, Batch, Decisions, Lead, System};
 use super::ladder;
 use super::monitor::{coldest, Monitor, Series};
 use super::pool::Pool;
@@ -52,6 +53,8 @@ pub struct Equilibration {
     kelvins: Vec<f64>,
     /// No chains before the run has begun.
     batch: Batch,
+    /// A cheaper field that leads the walk, where the potential has one and it is not [`Counters::alone`].
+    guide: Option<Guide>,
     streams: Vec<Stream>,
     search: DualAveraging,
     /// The time step of the production, fs.
@@ -160,27 +163,34 @@ impl Equilibration {
             .extend((0..self.batch.chains()).map(|chain| Stream::new(seed, Purpose::Walk, index(chain))));
         let warm = self.counters.phase == Phase::Warmup;
         let time_step = if warm { self.search.step() } else { self.step };
+        let guide = self.guide.as_ref().filter(|_| Guide::leads(schedule.below(Guide::draws())));
+        let (lead, work) = match guide {
+            Some(guide) => (Lead::Guide(guide), guide.evaluations(steps)),
+            None if self.guide.is_some() => (Lead::Own { stored: false }, steps + 2),
+            None => (Lead::Own { stored: true }, steps + 1),
+        };
         let probability = self.batch.iterate(
             &self.system,
             potential,
+            lead,
             (time_step, steps),
             &mut self.streams,
             (rungs, &mut self.counters.decisions),
         )?;
-        self.counters.evaluations += (self.batch.chains() * (steps + 1)) as u64;
+        self.counters.evaluations += (self.batch.chains() * work) as u64;
         if rungs > 1 {
             ladder::exchange(&mut self.batch, rungs, number, &mut schedule, &mut self.counters.exchanges);
         }
         self.counters.iteration += 1;
         self.counters.in_phase += 1;
         if warm {
-            self.search.learn(probability);
+            self.search.learn(probability, if self.guide.is_some() { adapt::GUIDED } else { adapt::TARGET });
             let warmup = self.settings.warmup as u64;
             if self.counters.in_phase == warmup - warmup / 4 {
                 // The last quarter alone judges the step.
                 self.counters.decisions = Decisions::default();
             } else if self.counters.in_phase == warmup {
-                self.end_warmup()?;
+                self.end_warmup(potential)?;
             }
             return Ok(());
         }
@@ -195,8 +205,11 @@ impl Equilibration {
     }
 
     /// Fixes the time step; the states count from here on.
-    fn end_warmup(&mut self) -> Result<()> {
+    fn end_warmup(&mut self, potential: &mut dyn Potential) -> Result<()> {
         let decisions = self.counters.decisions;
+        if decisions.acceptance() < LEAST_ACCEPTANCE && self.guide.is_some() {
+            return self.without_guide(potential);
+        }
         if decisions.acceptance() < LEAST_ACCEPTANCE {
             return Err(self.hardly_accepted(&decisions));
         }
@@ -207,6 +220,22 @@ impl Equilibration {
         self.series = Series::new(self.monitor.names().len(), cold, origin);
         self.store = Store::new(self.settings.frames, cold, self.system.species.len());
         self.enter(Phase::Production);
+        Ok(())
+    }
+
+    /// Begins the warm-up again, led by the potential alone.
+    fn without_guide(&mut self, potential: &mut dyn Potential) -> Result<()> {
+        log::warn!(
+            "the smaller fit that comes with {} is too far from it to lead the walk ({:.0} % accepted): the walk goes on with \
+             the whole one, exact as before, but slower; fit to more frames",
+            potential.name(),
+            100.0 * self.counters.decisions.acceptance()
+        );
+        (self.guide, self.counters.alone) = (None, true);
+        self.search = DualAveraging::new(self.settings.time_step);
+        self.batch.prepare(&self.system.species, potential)?;
+        self.counters.evaluations += 2 * self.batch.chains() as u64;
+        self.enter(Phase::Warmup);
         Ok(())
     }
 

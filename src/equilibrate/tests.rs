@@ -1,6 +1,8 @@
 //! Averages against quadrature, for potentials whose distribution is known.
 
 mod drawn;
+#[cfg(feature = "train")]
+mod led;
 mod models;
 
 use std::f64::consts::PI;
@@ -9,7 +11,7 @@ use ndarray::{s, Array3};
 
 use models::*;
 
-use super::hmc::{Batch, System};
+use super::hmc::{Batch, Lead, System};
 use super::limits::Limits;
 use super::*;
 use crate::dataset::Dataset;
@@ -120,7 +122,16 @@ fn energy_is_shared_equally_and_the_center_stays() {
             (0..chains as u64).map(|c| Stream::new(4, Purpose::Walk, t << 20 | c)).collect();
         let steps = hmc::length(10, &mut Stream::new(4, Purpose::Schedule, t));
         assert!((5..=15).contains(&steps));
-        batch.iterate(&system, &mut model, (2.0, steps), &mut streams, (1, &mut decisions)).unwrap();
+        batch
+            .iterate(
+                &system,
+                &mut model,
+                Lead::Own { stored: true },
+                (2.0, steps),
+                &mut streams,
+                (1, &mut decisions),
+            )
+            .unwrap();
         if t >= 40 && t % 4 == 0 {
             energies.extend(batch.energies.iter().map(|e| e / (BOLTZMANN * kelvin)));
         }

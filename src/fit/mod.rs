@@ -36,6 +36,11 @@ const RIDGES: [f64; 4] = [1e-11, 1e-9, 1e-7, 1e-5];
 const AS_GOOD: f64 = 1.03;
 /// A ridge at which the matrix is not positive definite is raised by this.
 const RAISE: f64 = 10.0;
+/// The field that leads walks has this part of the frames, and at least so many; it is left out where it would have more than
+/// the third part.
+const GUIDE_SHARE: usize = 6;
+const FEWEST_GUIDE: usize = 40;
+const WORTH_A_GUIDE: usize = 3;
 /// Most numbers of the descriptors under all permutations, as in the file.
 const MOST_NUMBERS: usize = 1 << 27;
 
@@ -182,7 +187,8 @@ pub fn fit(
     let solving = std::time::Instant::now();
     let (field, ridge) = problem.raised(&frames, (sigma, ridge), &weights, log::Level::Warn)?;
     let solving = solving.elapsed().as_secs_f64();
-    let (field, held_out) = problem.judge(field)?;
+    let (mut field, held_out) = problem.judge(field)?;
+    field.guide = problem.guide(&frames, (sigma, ridge), &weights);
     let report = Report {
         library_version: crate::VERSION.into(),
         data_digest: dataset.source.digest.clone(),
@@ -382,6 +388,22 @@ impl<'a> Problem<'a> {
         }
     }
 
+    /// Coefficients of a fit to the first few frames, (G, D), to lead walks of the whole; none where that would be hardly
+    /// cheaper, or cannot be solved.
+    fn guide(&self, frames: &[Frame], of_all: (f64, f64), weights: &[f64]) -> Option<Array2<f64>> {
+        let few = (frames.len() / GUIDE_SHARE).max(FEWEST_GUIDE);
+        if frames.len() < WORTH_A_GUIDE * few {
+            return None;
+        }
+        match self.raised(&frames[..few], of_all, weights, log::Level::Debug) {
+            Ok((field, _)) => Some(field.coefficients),
+            Err(error) => {
+                log::info!("walks with this fit have no cheaper one to lead them: {error}");
+                None
+            }
+        }
+    }
+
     /// The field of the first of the chosen frames.
     fn parts(&self, frames: &[Frame], solution: &[Vec<f64>], sigma: f64, weights: &[f64]) -> Parts {
         let positions = self.dataset.positions.select(Axis(0), &self.chosen[..frames.len()]);
@@ -401,6 +423,7 @@ impl<'a> Problem<'a> {
             descriptors,
             weights: weights.to_vec(),
             coefficients,
+            guide: None,
             sigma,
             scale: self.scale,
             constant: 0.0,

@@ -263,6 +263,7 @@ impl<'a> Search<'a> {
             descriptors: rows(&|change, d| change.x[d]),
             weights: weights.to_vec(),
             coefficients: rows(&|change, d| -weights[d] * change.v[d]),
+            guide: None,
             sigma: self.sigma,
             scale: 1.0,
             constant: 0.0,

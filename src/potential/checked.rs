@@ -55,6 +55,10 @@ impl<P: Potential> Potential for Checked<P> {
         self.0.identity()
     }
 
+    fn guide(&self) -> Option<(super::Gdml, f64)> {
+        self.0.guide()
+    }
+
     fn fit_report(&self) -> Option<&serde_json::Value> {
         self.0.fit_report()
     }

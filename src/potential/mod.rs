@@ -77,6 +77,12 @@ pub trait Potential: Send {
         self.name()
     }
 
+    /// A cheaper force field near this one, where there is one, and what an evaluation of it costs over one of this: it may lead
+    /// trajectories whose ends are judged by this one.
+    fn guide(&self) -> Option<(Gdml, f64)> {
+        None
+    }
+
     /// How it was fitted, where it was: the report that `fit` stored, for [`crate::equilibrate::trust`].
     fn fit_report(&self) -> Option<&serde_json::Value> {
         None
@@ -133,6 +139,10 @@ impl<P: Potential + ?Sized> Potential for &mut P {
 
     fn identity(&self) -> String {
         (**self).identity()
+    }
+
+    fn guide(&self) -> Option<(Gdml, f64)> {
+        (**self).guide()
     }
 
     fn fit_report(&self) -> Option<&serde_json::Value> {

@@ -160,6 +160,7 @@ fn a_number_that_is_not_finite_names_its_frame() {
         descriptors: Array2::ones((1, 1)),
         weights: vec![1.0],
         coefficients: Array2::ones((1, 1)),
+        guide: None,
         sigma: 1.0,
         scale: 1.0,
         constant: 0.0,

@@ -221,6 +221,10 @@ impl<P: Potential, R: Ranks> Potential for Shared<P, R> {
         self.own.identity()
     }
 
+    fn guide(&self) -> Option<(crate::potential::Gdml, f64)> {
+        self.own.guide()
+    }
+
     fn fit_report(&self) -> Option<&serde_json::Value> {
         self.own.fit_report()
     }
@@ -355,6 +359,17 @@ mod tests {
             (pool.positions, pool.energies, pool.forces)
         };
         let alone = pool(&mut Springs(300.0));
+        #[cfg(feature = "train")]
+        {
+            let data = dataset(&molecule, &molecule.frames(400.0, 200, 6));
+            let settings = crate::fit::Settings { frames: 120, ..Default::default() };
+            let field = crate::fit::fit(&data, &settings, &mut |_| Ok(())).unwrap().field;
+            assert!(field.guide().is_some());
+            let alone = pool(&mut field.clone());
+            for answer in together(2, |rank: Thread| pool(&mut Shared::new(field.clone(), rank).unwrap())) {
+                assert_eq!(answer, alone);
+            }
+        }
         for ranks in [2, 3] {
             for answer in
                 together(ranks, |rank: Thread| pool(&mut Shared::new(Springs(300.0), rank).unwrap()))

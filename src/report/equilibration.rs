@@ -21,8 +21,14 @@ pub fn equilibration_table(report: &Report) -> String {
     let share = |count: u64| 100.0 * count as f64 / decisions.total().max(1) as f64;
     let mut lines = vec![
         format!(
-            "{} at {} K: {} chains, {} iterations of {} steps of {:.3} fs on average",
-            report.potential, report.temperature, report.chains, report.iterations, report.leapfrog, report.time_step
+            "{} at {} K: {} chains, {} iterations of {} steps of {:.3} fs on average{}",
+            report.potential,
+            report.temperature,
+            report.chains,
+            report.iterations,
+            report.leapfrog,
+            report.time_step,
+            if report.guided { ", led by the smaller fit that comes with it" } else { "" }
         ),
         format!(
             "accepted {:.1} %; rejected {:.1} % by energy, {:.2} % outside the region, {:.2} % with a broken bond, \

@@ -23,6 +23,8 @@ const HARMONICS: usize = 3;
 const NARROWEST: f64 = 0.02;
 /// More pair distances than this take minutes to whiten.
 const MANY_PAIRS: u64 = 5000;
+/// Added to a squared length, whose root has no slope at 0.
+const ROUNDED: f64 = 1e-6;
 /// Floor of the whitened distances' widths in angstrom: below it lies the noise of exact constraints.
 const WHITENING_FLOOR: f64 = 0.03;
 
@@ -77,6 +79,8 @@ pub struct Sliced {
     width: Tensor,
     /// Whitening of centered distances, transposed: (P, P), rows are whitened coordinates.
     whiten: Tensor,
+    /// Weight of the whitened distances' length, in lines; 0 without.
+    size_weight: f64,
     /// The rotatable bonds' dihedral angles, and their harmonics in the data, (N, 6 T), where there are any.
     torsions: Option<(Torsions, Tensor)>,
     /// The other ranks, where there are some: each finds the targets of its part of the lines.
@@ -129,6 +133,7 @@ impl Sliced {
             whiten: single(whiten.t().iter().copied(), &[p, p], device)?,
             shapes: shapes(p, quads.len(), settings),
             distance_lines: settings.lines > 0,
+            size_weight: settings.size_weight,
             batch: settings.batch as i64,
             torsions,
             company: None,
@@ -151,6 +156,14 @@ impl Sliced {
             let lines = sliced::directions(set)?.f_transpose(0, 1)?.f_matmul(&self.whiten)?;
             px.push(lines.f_matmul(&dx)?);
             py.push(lines.f_matmul(&dy)?);
+        }
+        if self.size_weight > 0.0 {
+            // Lines see the sum of many small surpluses of width only faintly: their length shows it at once.
+            for (d, out) in [(&dx, &mut px), (&dy, &mut py)] {
+                let squares =
+                    self.whiten.f_matmul(d)?.f_square()?.f_sum_dim_intlist(0, true, None::<Kind>)?;
+                out.push((squares.f_add_scalar(ROUNDED)?.f_sqrt()?).f_mul_scalar(self.size_weight.sqrt())?);
+            }
         }
         if let (Some((torsions, data)), Some((joint, each))) = (&self.torsions, lines[first..].split_last()) {
             let batch = self.batch;
@@ -222,4 +235,60 @@ pub fn whitening(covariance: &Array2<f64>) -> Result<Array2<f64>> {
     })?;
     let scale = values.mapv(|v| 1.0 / (v.max(0.0) + WHITENING_FLOOR * WHITENING_FLOOR).sqrt());
     Ok(&vectors * &scale.insert_axis(Axis(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray_linalg::Inverse;
+
+    use super::*;
+    use crate::molecule::samples::ETHANOL;
+    use crate::molecule::springs::Springs;
+    use crate::train::Overrides;
+
+    /// The rows of the loss are those without it and the root of d^T (C + floor^2)^-1 d, sorted to the data's.
+    #[test]
+    fn the_size_is_one_row_more() {
+        const FRAMES: usize = 200;
+        const LINES: usize = 16;
+        let data = Springs::new(&ETHANOL).canonical(300.0, FRAMES, 1);
+        let wider = &data.positions * 1.01;
+        let positions = single(wider.iter().copied(), &[FRAMES as i64, -1], Device::Cpu).unwrap();
+        let pairs = distances(data.positions.view()).ncols();
+        let drawn = Drawn {
+            latent: Tensor::zeros([1], (Kind::Float, Device::Cpu)),
+            index: Tensor::arange(FRAMES as i64, (Kind::Int64, Device::Cpu)),
+            lines: vec![Tensor::ones([pairs as i64, LINES as i64], (Kind::Float, Device::Cpu))],
+        };
+        let loss = |size_weight: f64| {
+            let given = Overrides {
+                size_weight: Some(size_weight),
+                batch: Some(FRAMES),
+                lines: Some(LINES),
+                ..Overrides::default()
+            };
+            let settings = Settings::resolve(&given).unwrap();
+            let sliced = Sliced::new(&data, &[], &settings, None, Device::Cpu).unwrap();
+            f64::try_from(sliced.loss(&positions, &drawn).unwrap()).unwrap()
+        };
+
+        let y = distances(data.positions.view());
+        let mean = y.mean_axis(Axis(0)).unwrap();
+        let centered = &y - &mean;
+        let mut covariance = centered.t().dot(&centered) / (FRAMES - 1) as f64;
+        covariance.diag_mut().mapv_inplace(|v| v + WHITENING_FLOOR * WHITENING_FLOOR);
+        let inverse = covariance.inv().unwrap();
+        let sorted = |rows: Array2<f64>| {
+            let mut sizes: Vec<f64> = rows.outer_iter().map(|d| d.dot(&inverse.dot(&d)).sqrt()).collect();
+            sizes.sort_by(f64::total_cmp);
+            sizes
+        };
+        let (ours, theirs) = (sorted(distances(wider.view()) - &mean), sorted(centered));
+        let row = ours.iter().zip(&theirs).map(|(a, b)| (a - b) * (a - b)).sum::<f64>() / FRAMES as f64;
+        let rows = (pairs + LINES) as f64;
+        for weight in [30.0, 300.0] {
+            let found = loss(weight) * (rows + 1.0) - loss(0.0) * rows;
+            approx::assert_relative_eq!(found, weight * row, max_relative = 1e-3);
+        }
+    }
 }

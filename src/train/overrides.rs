@@ -38,6 +38,8 @@ pub struct Overrides {
     pub lines: Option<usize>,
     /// Random lines of each rotatable bond's harmonics, and of all jointly, a step (sliced).
     pub torsion_lines: Option<usize>,
+    /// Weight of the whitened distances' length beside the lines, in lines (sliced); 0 where absent.
+    pub size_weight: Option<f64>,
     /// Force interpolation weight (fi).
     pub omega: Option<f64>,
     /// Force alignment strength (fk).
@@ -113,6 +115,7 @@ impl Overrides {
             depth,
             lines,
             torsion_lines,
+            size_weight,
             omega,
             gamma,
             space,

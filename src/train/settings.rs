@@ -46,6 +46,9 @@ pub struct Settings {
     pub lines: usize,
     /// Random lines of torsion harmonics a step and bond.
     pub torsion_lines: usize,
+    /// Weight of the whitened distances' length beside the lines of the sliced loss, in lines; 0 leaves it out.
+    #[serde(default)]
+    pub size_weight: f64,
     /// Force interpolation weight.
     pub omega: f64,
     /// Force alignment strength.
@@ -123,6 +126,7 @@ impl Settings {
             (given.alignment.is_some() && !method.aligns(), "alignment"),
             (given.lines.is_some() && !sliced, "lines"),
             (given.torsion_lines.is_some() && !sliced, "torsion_lines"),
+            (given.size_weight.is_some() && !sliced, "size_weight"),
             (given.omega.is_some() && !method.interpolates(), "omega"),
             (given.gamma.is_some() && !method.aligns(), "gamma"),
         ];
@@ -157,6 +161,7 @@ impl Settings {
             depth: given.depth.unwrap_or(if sliced { 4 } else { 6 }),
             lines: if sliced { given.lines.unwrap_or(64) } else { 0 },
             torsion_lines: if sliced { given.torsion_lines.unwrap_or(24) } else { 0 },
+            size_weight: if sliced { given.size_weight.unwrap_or(0.0) } else { 0.0 },
             omega: if method.interpolates() { given.omega.unwrap_or(omega) } else { 0.0 },
             gamma: if method.aligns() { given.gamma.unwrap_or(gamma) } else { 0.0 },
             tau: given.tau,
@@ -207,6 +212,7 @@ impl Settings {
             ("omega", Some(self.omega), 0.0, 1.0),
             ("gamma", Some(self.gamma), 0.0, 1e6),
             ("tau", self.tau, 1e-9, 1e9),
+            ("size_weight", Some(self.size_weight), 0.0, 1e3),
             ("temperature", self.temperature, 1e-6, 1e6),
         ];
         for (name, value, low, high) in reals {
@@ -304,6 +310,8 @@ mod tests {
         for (bad, word) in [
             ("gamma = 0.1", "gamma"),
             ("method = 'drift'\nlines = 3", "lines"),
+            ("method = 'drift'\nsize_weight = 0.5", "size_weight"),
+            ("size_weight = -0.5", "size_weight"),
             ("steps = 0", "steps"),
             ("learning_rate = nan", "learning_rate"),
             ("batch = 1048576\nwidth = 16384\ndepth = 64", "memory"),

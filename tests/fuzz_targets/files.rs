@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use boltzdrift::dataset::{self, Dataset, ReadOptions};
-use boltzdrift::potential::{self, Gdml};
+use boltzdrift::potential::{self, Gdml, Potential};
 use boltzdrift::report;
 use boltzdrift::units::UnitSystem;
 use ndarray::Array3;
@@ -90,7 +90,7 @@ pub fn npz(bytes: &[u8]) {
 }
 
 /// Names of arrays of a force field; [`super::seeds`] counts on their order.
-pub const PARTS: [&str; 17] = [
+pub const PARTS: [&str; 18] = [
     "z",
     "R_desc",
     "R_d_desc_alpha",
@@ -108,6 +108,7 @@ pub const PARTS: [&str; 17] = [
     "Rw_desc",
     "Rw_d_desc_alpha",
     "desc_weights",
+    "guide_d_desc_alpha",
 ];
 
 /// An sGDML force field: what opens answers, with numbers or with an error.
@@ -122,5 +123,9 @@ pub fn gdml(bytes: &[u8]) {
     });
     if let Ok((energies, forces)) = potential::evaluate(&mut field, &species, frames.view()) {
         assert!(energies.iter().chain(&forces).all(|value| value.is_finite()));
+    }
+    if let Some((mut guide, cost)) = field.guide() {
+        assert!(cost > 0.0 && cost < 1.0);
+        let _ = potential::evaluate(&mut guide, &species, frames.view());
     }
 }

@@ -140,6 +140,7 @@ pub fn gdml() -> Vec<Vec<u8>> {
     };
     let mut weighted: Vec<_> = model.iter().map(|(name, array)| (renamed(name), array.clone())).collect();
     weighted.push(("desc_weights", reals("(3,)", &[0.5, 0.5, 1.5])));
+    weighted.push(("guide_d_desc_alpha", reals("(1, 3)", &[0.3, -0.1, 0.2])));
     let weighted = members(&PARTS, &weighted);
     let mut packed = members(&PARTS, &model);
     let plain = packed.clone();

@@ -66,6 +66,7 @@ pub fn field(centers: usize) -> Gdml {
         descriptors: inverse_distances(cube(&molecule.frames(500.0, centers, 9), |frame| &frame.x).view()),
         weights: vec![1.0; 10],
         coefficients: Array2::from_shape_fn((centers, 10), |_| noise.normal()),
+        guide: None,
         species: molecule.species,
         sigma: 1.3,
         scale: 1.7,

@@ -20,6 +20,8 @@ use crate::terminal::{interrupted, say, Bar};
 
 /// Steps of a sliced training on equilibrated states.
 const STEPS: usize = 15_000;
+/// Weight of the whitened distances' length in such a training.
+const SIZE_WEIGHT: f64 = 0.3;
 
 /// Where the bias of a short window is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -97,6 +99,7 @@ impl Debias {
         let sliced = given.method.unwrap_or_default() == Method::Sliced;
         if sliced && matches!(self.debias, Kind::Fit | Kind::Potential) {
             given.steps = given.steps.or(Some(STEPS));
+            given.size_weight = given.size_weight.or(Some(SIZE_WEIGHT));
         }
         given
     }

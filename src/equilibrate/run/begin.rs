@@ -5,6 +5,7 @@ use ndarray::{Array1, Array3, Axis};
 use super::{DualAveraging, Equilibration, Ladder, Phase};
 use crate::dataset::Dataset;
 use crate::equilibrate::checkpoint::{Counters, LARGEST};
+use crate::equilibrate::guided::Guide;
 use crate::equilibrate::hmc::{Batch, Decisions, System};
 use crate::equilibrate::limits::{Limits, Verdict};
 use crate::equilibrate::monitor::{Monitor, Series};
@@ -60,6 +61,7 @@ impl Equilibration {
             starts: Starts::default(),
             stride: 1,
             converged: false,
+            alone: false,
         };
         let run = Equilibration {
             system: System {
@@ -71,6 +73,7 @@ impl Equilibration {
             data_digest: dataset.source.digest.clone(),
             kelvins: vec![settings.temperature],
             batch: Batch::new(Array3::zeros((0, atoms, 3)), &[]),
+            guide: None,
             streams: Vec::new(),
             search: DualAveraging::new(settings.time_step),
             step: settings.time_step,
@@ -92,7 +95,11 @@ impl Equilibration {
     pub(super) fn check_room(&self) -> Result<()> {
         let (atoms, quantities) = (self.system.species.len() as u64, self.monitor.names().len() as u64);
         let states = 2 * self.settings.frames as u64 + 5 * self.settings.chains as u64;
-        let draws = self.settings.most_evaluations / self.settings.leapfrog.max(1) as u64;
+        let each = match &self.guide {
+            Some(guide) => guide.evaluations(self.settings.leapfrog / 2),
+            None => self.settings.leapfrog,
+        };
+        let draws = self.settings.most_evaluations / each.max(1) as u64;
         let bytes = states.saturating_mul(24 * atoms).saturating_add(draws.saturating_mul(4 * quantities));
         if bytes <= LARGEST {
             return Ok(());
@@ -110,6 +117,8 @@ impl Equilibration {
     pub(super) fn begin(&mut self, potential: &mut dyn Potential) -> Result<()> {
         let bonds: &[_] = if self.settings.check_bonds { &self.lengths } else { &[] };
         self.system.limits = Limits::new(potential.region(), bonds);
+        self.guide = if self.counters.alone { None } else { Guide::of(potential) };
+        self.check_room()?;
         if self.batch.chains() > 0 {
             if self.counters.identity == potential.identity() {
                 return Ok(());

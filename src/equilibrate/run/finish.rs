@@ -174,6 +174,7 @@ impl Equilibration {
             evaluations_per_second: counters.evaluations as f64 / self.seconds.max(1e-9),
             time_step: self.step,
             leapfrog: settings.leapfrog,
+            guided: self.guide.is_some(),
             acceptance: counters.decisions.acceptance(),
             decisions: counters.decisions,
             starts,

@@ -5,7 +5,7 @@ use ndarray::{s, Array1, Array3, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis}
 
 use crate::dataset::Dataset;
 use crate::molecule::vector::{cross, dot, norm, sub};
-use crate::potential::{Potential, Region};
+use crate::potential::{Gdml, Potential, Region};
 use crate::sampler::noise::{Purpose, Stream};
 use crate::units::BOLTZMANN;
 use crate::{Error, Result};
@@ -19,11 +19,13 @@ pub(super) struct Model {
     pub region: Option<Region>,
     /// What the guiding forces are multiplied by, and whether they are rounded to single precision.
     pub guide: (f64, bool),
+    /// A field that leads trajectories.
+    pub led: Option<Gdml>,
 }
 
 impl Model {
     pub fn new(energy: Energy) -> Self {
-        Model { energy, region: None, guide: (1.0, false) }
+        Model { energy, region: None, guide: (1.0, false), led: None }
     }
 }
 
@@ -81,7 +83,12 @@ impl Potential for Model {
     }
 
     fn identity(&self) -> String {
-        format!("test {:?}", self.guide)
+        let led = self.led.as_ref().map(Potential::identity);
+        format!("test {:?} {led:?}", self.guide)
+    }
+
+    fn guide(&self) -> Option<(Gdml, f64)> {
+        self.led.clone().map(|field| (field, 0.2))
     }
 }
 

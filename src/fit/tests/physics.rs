@@ -26,6 +26,25 @@ fn the_closed_forms_are_their_own_gradients() {
 }
 
 #[test]
+fn the_guide_is_the_fit_of_the_first_frames() {
+    let molecule = hydroxymethyl();
+    let data = dataset(&molecule, &molecule.frames(500.0, 1200, 1));
+    let found = quiet(&data, &given(150)).unwrap();
+    let (mut guide, cost) = crate::potential::Potential::guide(&found.field).unwrap();
+    assert_eq!(cost, 40.0 / 150.0);
+    // Frames are chosen one after the other, so that a fit to fewer has the first of them.
+    let mut fewer = quiet(&data, &given(40)).unwrap().field;
+    assert!(fewer.guide_field().is_none());
+    let x = data.positions.slice(s![..50, .., ..]);
+    let (own, of_fewer) = (evaluate(&mut guide, &data.species, x), evaluate(&mut fewer, &data.species, x));
+    let ((e, f), (e_fewer, f_fewer)) = (own.unwrap(), of_fewer.unwrap());
+    assert!(rms(&(&f - &f_fewer)) < 1e-6 * rms(&f), "{}", rms(&(&f - &f_fewer)));
+    // The constant apart.
+    let shift = e[0] - e_fewer[0];
+    assert!((&e - &e_fewer - shift).iter().all(|d| d.abs() < 1e-5));
+}
+
+#[test]
 fn more_frames_err_less_and_the_report_is_right() {
     let molecule = hydroxymethyl();
     let data = dataset(&molecule, &molecule.frames(500.0, 1200, 1));

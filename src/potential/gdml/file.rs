@@ -12,6 +12,8 @@ use crate::npz_out::NpzOut;
 use crate::units::{parse_unit, ENERGY, LENGTH};
 use crate::Result;
 
+/// Coefficients of a fit to the first frames alone, which sGDML's own predictor has no use for.
+const GUIDE: &str = "guide_d_desc_alpha";
 /// Most atoms of a molecule in a file.
 const MOST_ATOMS: usize = 1000;
 /// Most numbers in the descriptors of all frames under all permutations (1 GiB).
@@ -61,6 +63,7 @@ impl Gdml {
             true => file.numbers("desc_weights")?.into_iter().collect(),
             false => vec![1.0; pairs],
         };
+        let guide = file.has(GUIDE).then(|| matrix(&mut file, GUIDE, false)).transpose()?;
         let (permutations, orders) = permutations(&mut file, &species)?;
         let total = orders.len().checked_mul(descriptors.len());
         if total.is_none_or(|total| total > MOST_NUMBERS) {
@@ -86,6 +89,7 @@ impl Gdml {
             descriptors: descriptors / length,
             weights,
             coefficients,
+            guide,
             sigma: sigma / length,
             scale: scale * energy / length,
             constant: constant * energy,
@@ -117,6 +121,9 @@ impl Gdml {
         };
         out.reals(x, &[pairs, frames], parts.descriptors.t().iter());
         out.reals(a, &[frames, pairs], parts.coefficients.iter());
+        if let Some(guide) = &parts.guide {
+            out.reals(GUIDE, &[guide.nrows(), pairs], guide.iter());
+        }
         if parts.weighted() {
             out.reals("desc_weights", &[pairs], parts.weights.iter());
         }

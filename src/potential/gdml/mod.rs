@@ -9,6 +9,7 @@
 //! Each distance may have a weight W, the same for all that symmetry makes equal: d = q W (x - X). With all weights one this
 //! is sGDML.
 
+mod distances;
 mod file;
 mod sums;
 
@@ -16,13 +17,14 @@ use ndarray::parallel::prelude::*;
 use ndarray::{s, Array1, Array2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis};
 use sha2::{Digest, Sha256};
 
+use self::distances::{Layout, Tile};
 use self::sums::{Centers, LANES};
 use super::{Potential, Region};
 use crate::dataset::elements::symbol;
 use crate::{Error, Result};
 
 /// Frames that one thread takes at a time.
-const FRAMES: usize = 4 * LANES;
+pub(crate) const FRAMES: usize = 4 * LANES;
 /// How far a state may leave the range of a descriptor: in parts of that range, and at least in parts of the mean
 /// descriptor (a bond's range grows with the square root of the temperature, and a short window is often cold).
 const MARGIN: f64 = 0.5;
@@ -47,6 +49,9 @@ pub struct Parts {
     pub weights: Vec<f64>,
     /// Coefficients A, (M, D).
     pub coefficients: Array2<f64>,
+    /// Coefficients of a fit to the first frames alone, (G, D) with G < M: a cheaper force field near this one. None in
+    /// sGDML.
+    pub guide: Option<Array2<f64>>,
     /// Length of the kernel, 1/angstrom.
     pub sigma: f64,
     /// Scale of energies and forces (sGDML's `std`).
@@ -64,7 +69,7 @@ pub struct Gdml {
     /// Pairs (i, j), i > j, in the order of the descriptors.
     pairs: Vec<(usize, usize)>,
     /// Mean descriptor, (D).
-    center: Array1<f64>,
+    center: Vec<f64>,
     centers: Centers,
 }
 
@@ -147,8 +152,22 @@ impl Gdml {
                 WEIGHTS.end()
             )));
         }
-        let finite =
-            descriptors.iter().chain(coefficients).chain([&parts.sigma, &parts.scale, &parts.constant]);
+        let guide = parts.guide.as_ref();
+        if let Some(guide) =
+            guide.filter(|g| g.ncols() != pairs.len() || !(1..descriptors.nrows()).contains(&g.nrows()))
+        {
+            return Err(Error::usage(format!(
+                "coefficients {:?} of a guide for {} frames; give fewer frames than those, of {} distances",
+                guide.dim(),
+                descriptors.nrows(),
+                pairs.len()
+            )));
+        }
+        let finite = descriptors.iter().chain(coefficients).chain(guide.into_iter().flatten()).chain([
+            &parts.sigma,
+            &parts.scale,
+            &parts.constant,
+        ]);
         if descriptors.is_empty() || parts.sigma <= 0.0 || !finite.into_iter().all(|v| v.is_finite()) {
             return Err(Error::Numeric(
                 "the force field is empty, has a number that is not finite, or its sigma is not positive; fit it \
@@ -158,9 +177,8 @@ impl Gdml {
         }
         // Mean over the frames under every permutation.
         let mean = descriptors.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(pairs.len()));
-        let center = Array1::from_shape_fn(pairs.len(), |k| {
-            orders.iter().map(|order| mean[order[k]]).sum::<f64>() / orders.len() as f64
-        });
+        let over = |k: usize| orders.iter().map(|order| mean[order[k]]).sum::<f64>() / orders.len() as f64;
+        let center: Vec<f64> = (0..pairs.len()).map(over).collect();
         let images = descriptors.outer_iter().zip(coefficients.outer_iter()).flat_map(|(x, a)| {
             orders.iter().map(move |order| {
                 [order.iter().map(|&k| x[k]).collect::<Vec<f64>>(), order.iter().map(|&k| a[k]).collect()]
@@ -206,42 +224,46 @@ impl Gdml {
         Region::new(self.parts.species.len(), ranges.collect())
     }
 
-    /// Energies and forces of a few frames.
-    fn chunk(
+    /// The cheaper force field near this one, where it has one.
+    pub fn guide_field(&self) -> Option<Gdml> {
+        let coefficients = self.parts.guide.clone()?;
+        let descriptors = self.parts.descriptors.slice(s![..coefficients.nrows(), ..]).to_owned();
+        let record = serde_json::Value::Null;
+        // Its parts were checked with the whole.
+        Gdml::new(Parts { descriptors, coefficients, guide: None, record, ..self.parts.clone() }).ok()
+    }
+
+    /// Energies and forces of a few frames, by the calling thread alone.
+    pub(crate) fn chunk(
         &self,
         positions: ArrayView3<f64>,
         mut energies: ArrayViewMut1<f64>,
         mut forces: ArrayViewMut3<f64>,
     ) {
-        let q = 5.0_f64.sqrt() / self.parts.sigma;
-        let (scale, width) = (self.parts.scale, self.pairs.len());
-        let inverses = inverse_distances(positions);
-        let frames = inverses.nrows();
-        let tiles = frames.div_ceil(LANES);
-        let mut x = vec![[0.0; LANES]; tiles * width];
-        for (frame, inverses) in inverses.outer_iter().enumerate() {
-            for (k, (inverse, center)) in inverses.iter().zip(&self.center).enumerate() {
-                x[(frame / LANES) * width + k][frame % LANES] = self.parts.weights[k] * (inverse - center);
-            }
+        let (frames, width) = (positions.dim().0, self.pairs.len());
+        let layout = Layout {
+            pairs: &self.pairs,
+            center: &self.center,
+            weights: &self.parts.weights,
+            q: 5.0_f64.sqrt() / self.parts.sigma,
+            scale: self.parts.scale,
+        };
+        let count = frames.div_ceil(LANES);
+        let mut x = vec![[0.0; LANES]; count * width];
+        let mut tiles: Vec<Tile> = (0..count).map(|_| Tile::new(self.parts.species.len())).collect();
+        let mut sums: Vec<_> = (0..count).map(|_| self.centers.room()).collect();
+        let some = positions.axis_chunks_iter(Axis(0), LANES);
+        for ((tile, positions), x) in tiles.iter_mut().zip(some).zip(x.chunks_exact_mut(width)) {
+            tile.take(layout, positions, x);
         }
-        let mut sums: Vec<_> = (0..tiles).map(|_| self.centers.room()).collect();
         self.centers.add_up(&x, &mut sums);
-        forces.fill(0.0);
-        for frame in 0..frames {
-            let (tile, lane) = (&sums[frame / LANES], frame % LANES);
-            energies[frame] = self.parts.constant + scale * tile.energy[lane] / q;
-            for (k, &(i, j)) in self.pairs.iter().enumerate() {
-                let weight = self.parts.weights[k];
-                let x = weight * (inverses[[frame, k]] - self.center[k]);
-                let slope =
-                    weight * scale * (q * (tile.sum[lane] * x - tile.pull[k][lane]) - tile.push[k][lane]);
-                let factor = slope * inverses[[frame, k]].powi(3);
-                for c in 0..3 {
-                    let f = factor * (positions[[frame, i, c]] - positions[[frame, j, c]]);
-                    forces[[frame, i, c]] -= f;
-                    forces[[frame, j, c]] += f;
-                }
-            }
+        let (some, x) = (forces.axis_chunks_iter_mut(Axis(0), LANES), x.chunks_exact(width));
+        for (((tile, sums), forces), x) in tiles.iter_mut().zip(&sums).zip(some).zip(x) {
+            tile.give(layout, x, sums, forces);
+        }
+        for (frame, energy) in energies.iter_mut().enumerate() {
+            let sum = sums[frame / LANES].energy[frame % LANES];
+            *energy = self.parts.constant + self.parts.scale * sum / layout.q;
         }
     }
 
@@ -312,6 +334,10 @@ impl Potential for Gdml {
         permutations.iter().flatten().for_each(|&atom| hash.update((atom as u64).to_le_bytes()));
         let numbers = descriptors.iter().chain(coefficients).chain([sigma, scale, constant]);
         numbers.for_each(|number| hash.update(number.to_le_bytes()));
+        if let Some(guide) = &self.parts.guide {
+            hash.update("guide");
+            guide.iter().for_each(|number| hash.update(number.to_le_bytes()));
+        }
         if self.parts.weighted() {
             self.parts.weights.iter().for_each(|weight| hash.update(weight.to_le_bytes()));
         }
@@ -320,6 +346,12 @@ impl Potential for Gdml {
 
     fn fit_report(&self) -> Option<&serde_json::Value> {
         Some(&self.parts.record).filter(|record| !record.is_null())
+    }
+
+    fn guide(&self) -> Option<(Gdml, f64)> {
+        let guide = self.guide_field()?;
+        let cost = guide.parts.descriptors.nrows() as f64 / self.parts.descriptors.nrows() as f64;
+        Some((guide, cost))
     }
 
     fn save(&self, path: &std::path::Path) -> Result<()> {

@@ -18,7 +18,7 @@ const PANEL: usize = 6;
 const CENTERS: usize = 120;
 
 /// One number for each of the frames.
-type Lanes = [f64; LANES];
+pub(super) type Lanes = [f64; LANES];
 
 /// Centers of one block. Missing ones at the end of the last block are zero and add nothing.
 #[derive(Debug, Clone)]

@@ -26,6 +26,7 @@ fn field() -> Gdml {
         descriptors: inverse_distances(frames(5, 0).view()),
         weights: vec![1.0; 6],
         coefficients: Array2::from_shape_fn((5, 6), |_| 30.0 * stream.normal()),
+        guide: None,
         sigma: 1.7,
         scale: 12.345_678_901_234_567,
         constant: -35_441.123_456_789,
@@ -101,6 +102,36 @@ fn weights_are_kept_and_used() {
     }
     let (energy, _) = evaluate(&mut field, &[7, 1, 1, 1], state.view()).unwrap();
     approx::assert_relative_eq!(energy[0] - parts.constant, parts.scale * sum / q, max_relative = 1e-9);
+}
+
+/// A guide is the field of the first frames with coefficients of its own.
+#[test]
+fn a_guide_is_kept_and_is_a_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("guided.npz");
+    let mut stream = Stream::new(5, Purpose::Data, 3);
+    let coefficients = Array2::from_shape_fn((2, 6), |_| 30.0 * stream.normal());
+    let with = |guide| Gdml::new(Parts { guide: Some(guide), ..field().parts().clone() });
+    let led = with(coefficients.clone()).unwrap();
+    assert_ne!(led.identity(), field().identity());
+    led.save(&path).unwrap();
+    let read = Gdml::load(&path).unwrap();
+    assert_eq!((read.parts(), read.identity()), (led.parts(), led.identity()));
+    let (mut guide, cost) = read.guide().unwrap();
+    assert_eq!(cost, 0.4);
+    let descriptors = field().parts().descriptors.slice(s![..2, ..]).to_owned();
+    let mut direct = Gdml::new(Parts { descriptors, coefficients, ..field().parts().clone() }).unwrap();
+    let x = frames(9, 4);
+    let answers = [&mut guide, &mut direct].map(|field| evaluate(field, &[7, 1, 1, 1], x.view()).unwrap());
+    assert_eq!(answers[0], answers[1]);
+    assert!(guide.guide().is_none() && field().guide().is_none());
+    for wrong in [(0, 6), (5, 6), (2, 5)] {
+        let said = with(Array2::ones(wrong)).unwrap_err().to_string();
+        assert!(said.contains("guide"), "{said}");
+    }
+    let mut wild = Array2::ones((2, 6));
+    wild[[1, 1]] = f64::NAN;
+    assert!(matches!(with(wild), Err(Error::Numeric(_))));
 }
 
 #[test]
