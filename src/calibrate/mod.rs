@@ -124,7 +124,7 @@ pub fn pool(
 /// # Errors
 /// As [`trust::check_pool`]; [`Error::Data`] where the report counts no proposals.
 pub fn check_pool(pool: &Made<Dataset>, kelvin: f64) -> Result<()> {
-    let decisions = serde_json::from_value(pool.report["decisions"].clone()).map_err(|error| {
+    let decisions = serde_json::from_value(pool.report["own"].clone()).map_err(|error| {
         Error::data(Place::file(&pool.path), format!("its report counts no proposals ({error}); remove it"))
     })?;
     match &pool.value.energies {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{Error, Result};
 
 /// Part of every key: raised where a stage's content changes for the same inputs.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 
 /// A folder that keeps what stages made, each under the digest of its inputs.
 #[derive(Debug, Clone)]

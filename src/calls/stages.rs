@@ -106,7 +106,7 @@ pub(crate) fn equilibrate(
         }
     })?;
     if potential.region().is_some() && !accept_fit {
-        trust::check_pool(pool.energies.view(), data.atoms(), &pool.report.decisions, kelvin)?;
+        trust::check_pool(pool.energies.view(), data.atoms(), &pool.report.own, kelvin)?;
     }
     pool.report.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     let made = (pool.dataset()?, json(&pool.report)?);

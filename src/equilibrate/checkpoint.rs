@@ -15,7 +15,7 @@ use crate::error::{one_line, Place};
 use crate::sampler::file::{read_bounded, write_safetensors};
 use crate::{Error, Result};
 
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const RECORD: &str = "boltzdrift_equilibration";
 const DIGEST: &str = "digest";
 /// Doubles that must keep every bit: JSON is read to the last bit but one.
@@ -63,6 +63,10 @@ pub(super) struct Counters {
     pub evaluations: u64,
     /// Of this phase.
     pub decisions: Decisions,
+    /// Of these, those of trajectories that the potential itself led.
+    pub own: Decisions,
+    /// Those of a guide at each temperature, of this phase.
+    pub led: Vec<Decisions>,
     /// Tried and made exchanges of every gap, of this phase.
     pub exchanges: Vec<[u64; 2]>,
     /// Temperatures of a ladder; 1 without one.
@@ -74,8 +78,11 @@ pub(super) struct Counters {
     pub stride: u64,
     pub converged: bool,
     /// Whether the potential leads the walk alone although it has a guide.
-    #[serde(default)]
     pub alone: bool,
+    /// Whether a guide leads it.
+    pub guided: bool,
+    /// Whether the guiding forces are those of the present states.
+    pub fresh: bool,
 }
 
 /// Name, type, shape and bytes of an array.

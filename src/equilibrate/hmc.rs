@@ -60,27 +60,17 @@ pub(super) struct System {
     pub limits: Limits,
 }
 
-/// Whose forces trajectories follow.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Lead<'a> {
-    /// The potential's own; those of the present states are stored, or computed again.
-    Own {
-        /// Whether they are stored, as they are where the potential alone has led since [`Batch::prepare`].
-        stored: bool,
-    },
-    /// Those of a guide.
-    Guide(&'a Guide),
-}
-
-/// Chains side by side, with the room their trajectories need: an iteration allocates nothing.
+/// Chains side by side, with the room their trajectories need.
 #[derive(Debug)]
 pub(super) struct Batch {
     /// Present states (B, n, 3) in angstrom.
     pub positions: Array3<f64>,
     /// Their energies (B) in kcal/mol.
     pub energies: Array1<f64>,
-    /// Their guiding forces (B, n, 3) in kcal/mol/angstrom.
+    /// Their guiding forces (B, n, 3) in kcal/mol/angstrom, where they are [`Batch::fresh`].
     pub guiding: Array3<f64>,
+    /// Whether the guiding forces are those of the present states: not after a guide has led some to theirs.
+    pub fresh: bool,
     /// kT of every chain in kcal/mol.
     pub(super) thermal: Vec<f64>,
     pub(super) trial: Array3<f64>,
@@ -101,6 +91,7 @@ impl Batch {
         Batch {
             energies: Array1::zeros(chains),
             guiding: Array3::zeros(shape),
+            fresh: false,
             thermal: kelvins.iter().map(|kelvin| BOLTZMANN * kelvin).collect(),
             trial: positions.clone(),
             pull: Array3::zeros(shape),
@@ -131,7 +122,9 @@ impl Batch {
             self.energies.view_mut(),
             self.forces.view_mut(),
         )?;
-        potential.guiding_forces(species, self.positions.view(), self.guiding.view_mut())
+        potential.guiding_forces(species, self.positions.view(), self.guiding.view_mut())?;
+        self.fresh = true;
+        Ok(())
     }
 
     /// Whether energy and forces of a present state are finite.
@@ -141,7 +134,7 @@ impl Batch {
     }
 
     /// One proposal and decision for every chain: a trajectory of a time step in fs and a number of steps, with the noise of
-    /// `streams` (B). What became of the proposals of every `counted`-th chain is added to `decisions`.
+    /// `streams` (B), led by the potential or by a guide. `tally` is told what became of every chain's proposal.
     ///
     /// Returns how well the energy was kept, to find the time step by: the mean Metropolis probability of the proposals that
     /// were not forbidden beforehand, with a guide that by the guide's energies.
@@ -149,21 +142,26 @@ impl Batch {
         &mut self,
         system: &System,
         potential: &mut dyn Potential,
-        lead: Lead,
+        guide: Option<&Guide>,
         trajectory: (f64, usize),
         streams: &mut [Stream],
-        (counted, decisions): (usize, &mut Decisions),
+        mut tally: impl FnMut(usize, &Decisions),
     ) -> Result<f64> {
-        self.draw(&system.masses, streams);
-        let kept = match lead {
-            Lead::Own { stored } => {
-                if !stored {
-                    potential.guiding_forces(&system.species, self.trial.view(), self.pull.view_mut())?;
+        let kept = match guide {
+            None => {
+                if !self.fresh {
+                    let guiding = self.guiding.view_mut();
+                    potential.guiding_forces(&system.species, self.positions.view(), guiding)?;
+                    self.fresh = true;
                 }
+                self.draw(&system.masses, streams);
                 self.own_way(system, potential, trajectory)?;
                 None
             }
-            Lead::Guide(guide) => Some(self.led(system, guide, trajectory)),
+            Some(guide) => {
+                self.draw(&system.masses, streams);
+                Some(self.led(system, potential, guide, trajectory)?)
+            }
         };
         potential.energies_forces(
             &system.species,
@@ -180,7 +178,7 @@ impl Batch {
             match verdict {
                 Some(Verdict::Allowed) if uniform < probability => {
                     one.accepted = 1;
-                    self.accept(chain, &system.masses);
+                    self.accept(chain, &system.masses, guide.is_some());
                 }
                 Some(Verdict::Allowed) => one.energy = 1,
                 Some(Verdict::Outside) => one.outside = 1,
@@ -191,9 +189,7 @@ impl Batch {
                 sum += probability;
                 judged += 1;
             }
-            if chain % counted == 0 {
-                decisions.add(&one);
-            }
+            tally(chain, &one);
         }
         Ok(kept.unwrap_or(sum / judged.max(1) as f64))
     }
@@ -244,13 +240,17 @@ impl Batch {
         (Some(verdict), probability)
     }
 
-    fn accept(&mut self, chain: usize, masses: &[f64]) {
+    fn accept(&mut self, chain: usize, masses: &[f64], led: bool) {
         let axis = ndarray::Axis(0);
         let mut state = self.positions.index_axis_mut(axis, chain);
         state.assign(&self.trial.index_axis(axis, chain));
         recenter(state, masses);
         self.energies[chain] = self.ends[chain];
-        self.guiding.index_axis_mut(axis, chain).assign(&self.pull.index_axis(axis, chain));
+        if led {
+            self.fresh = false;
+        } else {
+            self.guiding.index_axis_mut(axis, chain).assign(&self.pull.index_axis(axis, chain));
+        }
     }
 
     /// Exchanges the states of two chains.

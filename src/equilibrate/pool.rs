@@ -64,7 +64,8 @@ pub struct Report {
     pub chains: usize,
     /// Iterations whose states count.
     pub iterations: u64,
-    /// Evaluations of one frame by the potential, warm-up included.
+    /// Evaluations of one frame by the potential, warm-up included; those by a smaller fit that leads trajectories count as the
+    /// part that they cost.
     pub evaluations: u64,
     /// The same per second.
     pub evaluations_per_second: f64,
@@ -78,6 +79,9 @@ pub struct Report {
     pub acceptance: f64,
     /// What became of those proposals.
     pub decisions: Decisions,
+    /// Of these, what became of those whose trajectories the potential itself led; all of them without a guide. The smaller
+    /// fit may leave the region where the whole one would not.
+    pub own: Decisions,
     /// What became of the start frames.
     pub starts: Starts,
     /// The watched quantities.

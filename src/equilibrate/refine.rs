@@ -2,7 +2,7 @@
 
 use ndarray::{s, Array1, Array3, ArrayView3};
 
-use super::hmc::{length, Batch, Decisions, Lead, System};
+use super::hmc::{length, Batch, Decisions, System};
 use super::limits::{Limits, Verdict};
 use super::settings::check_trajectory;
 use crate::potential::Potential;
@@ -157,10 +157,10 @@ fn block(
             system,
             potential,
             // Samples may be where a guide knows nothing.
-            Lead::Own { stored: true },
+            None,
             (settings.time_step, steps),
             &mut streams,
-            (1, &mut out.decisions),
+            |_, one| out.decisions.add(one),
         )?;
         progress((start * settings.iterations + rows.len() * (iteration + 1)) as u64)?;
     }

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::adapt::{self, DualAveraging};
 use super::checkpoint::Counters;
 use super::guided::Guide;
-use super::hmc::{length, Batch, Decisions, Lead, System};
+use super::hmc::{length, Batch, Decisions, System};
 use super::ladder;
 use super::monitor::{coldest, Monitor, Series};
 use super::pool::Pool;
@@ -163,19 +163,26 @@ impl Equilibration {
             .extend((0..self.batch.chains()).map(|chain| Stream::new(seed, Purpose::Walk, index(chain))));
         let warm = self.counters.phase == Phase::Warmup;
         let time_step = if warm { self.search.step() } else { self.step };
-        let guide = self.guide.as_ref().filter(|_| Guide::leads(schedule.below(Guide::draws())));
-        let (lead, work) = match guide {
-            Some(guide) => (Lead::Guide(guide), guide.evaluations(steps)),
-            None if self.guide.is_some() => (Lead::Own { stored: false }, steps + 2),
-            None => (Lead::Own { stored: true }, steps + 1),
-        };
+        let guide = self.guide.as_ref().filter(|_| Guide::leads(&mut schedule));
+        let work = guide.map_or(steps + 1 + usize::from(!self.batch.fresh), |guide| guide.evaluations(steps));
+        let (guided, Counters { decisions, own, led, .. }) = (guide.is_some(), &mut self.counters);
         let probability = self.batch.iterate(
             &self.system,
             potential,
-            lead,
+            guide,
             (time_step, steps),
             &mut self.streams,
-            (rungs, &mut self.counters.decisions),
+            |chain, one| {
+                if chain % rungs == 0 {
+                    decisions.add(one);
+                    if !guided {
+                        own.add(one);
+                    }
+                }
+                if guided {
+                    led[chain % rungs].add(one);
+                }
+            },
         )?;
         self.counters.evaluations += (self.batch.chains() * work) as u64;
         if rungs > 1 {
@@ -188,8 +195,8 @@ impl Equilibration {
             let warmup = self.settings.warmup as u64;
             if self.counters.in_phase == warmup - warmup / 4 {
                 // The last quarter alone judges the step.
-                self.counters.decisions = Decisions::default();
-            } else if self.counters.in_phase == warmup {
+                self.count_anew();
+            } else if self.counters.in_phase >= warmup {
                 self.end_warmup(potential)?;
             }
             return Ok(());
@@ -206,8 +213,8 @@ impl Equilibration {
 
     /// Fixes the time step; the states count from here on.
     fn end_warmup(&mut self, potential: &mut dyn Potential) -> Result<()> {
-        let decisions = self.counters.decisions;
-        if decisions.acceptance() < LEAST_ACCEPTANCE && self.guide.is_some() {
+        let (decisions, leapfrog) = (self.counters.decisions, self.settings.leapfrog);
+        if self.guide.as_ref().is_some_and(|guide| !guide.is_worth_it(&self.counters.led, leapfrog)) {
             return self.without_guide(potential);
         }
         if decisions.acceptance() < LEAST_ACCEPTANCE {
@@ -225,16 +232,12 @@ impl Equilibration {
 
     /// Begins the warm-up again, led by the potential alone.
     fn without_guide(&mut self, potential: &mut dyn Potential) -> Result<()> {
-        log::warn!(
-            "the smaller fit that comes with {} is too far from it to lead the walk ({:.0} % accepted): the walk goes on with \
-             the whole one, exact as before, but slower; fit to more frames",
-            potential.name(),
-            100.0 * self.counters.decisions.acceptance()
-        );
-        (self.guide, self.counters.alone) = (None, true);
-        self.search = DualAveraging::new(self.settings.time_step);
         self.batch.prepare(&self.system.species, potential)?;
         self.counters.evaluations += 2 * self.batch.chains() as u64;
+        log::warn!("{}", self.left_guide());
+        self.guide = None;
+        (self.counters.alone, self.counters.guided) = (true, false);
+        self.search = DualAveraging::new(self.settings.time_step);
         self.enter(Phase::Warmup);
         Ok(())
     }
@@ -243,8 +246,22 @@ impl Equilibration {
         self.counters.phase = phase;
         self.counters.in_phase = 0;
         self.counters.next_look = FIRST_LOOK;
-        self.counters.decisions = Decisions::default();
+        self.count_anew();
         self.counters.exchanges = vec![[0; 2]; self.counters.rungs - 1];
+    }
+
+    fn count_anew(&mut self) {
+        (self.counters.decisions, self.counters.own) = Default::default();
+        self.counters.led = vec![Decisions::default(); self.counters.rungs];
+    }
+
+    /// That a guide was left, and why.
+    fn left_guide(&self) -> String {
+        format!(
+            "the smaller fit that comes with {} is too far from it to lead the walk: the fit itself leads all of it, which is as \
+             exact but slower; fit to more frames for a better one",
+            self.counters.potential
+        )
     }
 
     /// Looks whether everything has converged, or a ladder is needed.

@@ -58,7 +58,7 @@ pub struct Settings {
     pub r_hat: f64,
     /// Least effective sample size of every quantity.
     pub effective: f64,
-    /// The most evaluations of one frame by the potential.
+    /// The most evaluations of one frame by the potential; those by a smaller fit that leads count as the part that they cost.
     pub most_evaluations: u64,
     /// Whether a ladder of temperatures is used.
     pub ladder: Ladder,

@@ -11,7 +11,7 @@ use ndarray::{s, Array3};
 
 use models::*;
 
-use super::hmc::{Batch, Lead, System};
+use super::hmc::{Batch, System};
 use super::limits::Limits;
 use super::*;
 use crate::dataset::Dataset;
@@ -123,14 +123,7 @@ fn energy_is_shared_equally_and_the_center_stays() {
         let steps = hmc::length(10, &mut Stream::new(4, Purpose::Schedule, t));
         assert!((5..=15).contains(&steps));
         batch
-            .iterate(
-                &system,
-                &mut model,
-                Lead::Own { stored: true },
-                (2.0, steps),
-                &mut streams,
-                (1, &mut decisions),
-            )
+            .iterate(&system, &mut model, None, (2.0, steps), &mut streams, |_, one| decisions.add(one))
             .unwrap();
         if t >= 40 && t % 4 == 0 {
             energies.extend(batch.energies.iter().map(|e| e / (BOLTZMANN * kelvin)));

@@ -69,7 +69,8 @@ pub fn check_fit(report: &Value, kelvin: f64) -> Result<()> {
 }
 
 /// Refuses states (energies (M) in kcal/mol of a molecule of n atoms) that a fitted potential has led astray: their
-/// energies are wider or narrower than a molecule's can be, or the edge of the trusted region has shaped them.
+/// energies are wider or narrower than a molecule's can be, or the edge of the trusted region has shaped them, by what became
+/// of the proposals that the potential itself led.
 ///
 /// # Errors
 /// [`Error::Numeric`] with what was found and what to do.

@@ -59,6 +59,15 @@ impl<P: Potential> Potential for Checked<P> {
         self.0.guide()
     }
 
+    fn share_out(
+        &mut self,
+        chains: usize,
+        width: usize,
+        work: &mut dyn FnMut(std::ops::Range<usize>) -> Vec<f64>,
+    ) -> Result<Option<Vec<f64>>> {
+        self.0.share_out(chains, width, work)
+    }
+
     fn fit_report(&self) -> Option<&serde_json::Value> {
         self.0.fit_report()
     }

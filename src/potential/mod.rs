@@ -83,6 +83,21 @@ pub trait Potential: Send {
         None
     }
 
+    /// Shares out work on so many chains of a walk that a guide leads among the processes that share out this potential: each
+    /// calls `work` with its part, which gives `width` numbers for each chain of it, and all get those of all chains. None,
+    /// without calling it, where this process works alone.
+    ///
+    /// # Errors
+    /// Where another process cannot be reached.
+    fn share_out(
+        &mut self,
+        _chains: usize,
+        _width: usize,
+        _work: &mut dyn FnMut(std::ops::Range<usize>) -> Vec<f64>,
+    ) -> Result<Option<Vec<f64>>> {
+        Ok(None)
+    }
+
     /// How it was fitted, where it was: the report that `fit` stored, for [`crate::equilibrate::trust`].
     fn fit_report(&self) -> Option<&serde_json::Value> {
         None
@@ -143,6 +158,15 @@ impl<P: Potential + ?Sized> Potential for &mut P {
 
     fn guide(&self) -> Option<(Gdml, f64)> {
         (**self).guide()
+    }
+
+    fn share_out(
+        &mut self,
+        chains: usize,
+        width: usize,
+        work: &mut dyn FnMut(std::ops::Range<usize>) -> Vec<f64>,
+    ) -> Result<Option<Vec<f64>>> {
+        (**self).share_out(chains, width, work)
     }
 
     fn fit_report(&self) -> Option<&serde_json::Value> {

@@ -225,6 +225,23 @@ impl<P: Potential, R: Ranks> Potential for Shared<P, R> {
         self.own.guide()
     }
 
+    fn share_out(
+        &mut self,
+        chains: usize,
+        width: usize,
+        work: &mut dyn FnMut(std::ops::Range<usize>) -> Vec<f64>,
+    ) -> Result<Option<Vec<f64>>> {
+        let (rank, count) = (self.ranks.rank(), self.ranks.count());
+        let length = chains.div_ceil(count) * width;
+        let mut numbers = work(share(chains, rank, count));
+        // As many numbers on every rank.
+        numbers.resize(length, 0.0);
+        let all = gather_reals(&self.ranks, &numbers)?;
+        let parts = all.chunks_exact(length.max(1)).enumerate();
+        let own = parts.flat_map(|(rank, numbers)| &numbers[..share(chains, rank, count).len() * width]);
+        Ok(Some(own.copied().collect()))
+    }
+
     fn fit_report(&self) -> Option<&serde_json::Value> {
         self.own.fit_report()
     }
@@ -356,7 +373,7 @@ mod tests {
         let pool = |potential: &mut dyn Potential| {
             let mut run = Equilibration::new(&data, settings.clone()).unwrap();
             let pool = run.run(potential, None, &mut |_| Continue::Yes).unwrap();
-            (pool.positions, pool.energies, pool.forces)
+            (pool.positions, pool.energies, pool.forces, pool.report.guided)
         };
         let alone = pool(&mut Springs(300.0));
         #[cfg(feature = "train")]
@@ -366,8 +383,10 @@ mod tests {
             let field = crate::fit::fit(&data, &settings, &mut |_| Ok(())).unwrap().field;
             assert!(field.guide().is_some());
             let alone = pool(&mut field.clone());
-            for answer in together(2, |rank: Thread| pool(&mut Shared::new(field.clone(), rank).unwrap())) {
-                assert_eq!(answer, alone);
+            assert!(alone.3);
+            for ranks in [2, 3, 12] {
+                let of_rank = |rank: Thread| pool(&mut Shared::new(field.clone(), rank).unwrap());
+                together(ranks, of_rank).into_iter().for_each(|answer| assert_eq!(answer, alone));
             }
         }
         for ranks in [2, 3] {

@@ -23,6 +23,8 @@ const HARMONICS: usize = 3;
 const NARROWEST: f64 = 0.02;
 /// More pair distances than this take minutes to whiten.
 const MANY_PAIRS: u64 = 5000;
+/// Modes whose variance is below this part of the floor's square are left out of the length: most are, in large molecules.
+const UNSEEN: f64 = 1e-3;
 /// Added to a squared length, whose root has no slope at 0.
 const ROUNDED: f64 = 1e-6;
 /// Floor of the whitened distances' widths in angstrom: below it lies the noise of exact constraints.
@@ -79,8 +81,9 @@ pub struct Sliced {
     width: Tensor,
     /// Whitening of centered distances, transposed: (P, P), rows are whitened coordinates.
     whiten: Tensor,
-    /// Weight of the whitened distances' length, in lines; 0 without.
-    size_weight: f64,
+    /// Where the whitened distances' length is a row: the root of its weight in lines, the rows of the whitening that it is
+    /// made of, and the lengths of the data, (N).
+    size: Option<(f64, Tensor, Tensor)>,
     /// The rotatable bonds' dihedral angles, and their harmonics in the data, (N, 6 T), where there are any.
     torsions: Option<(Torsions, Tensor)>,
     /// The other ranks, where there are some: each finds the targets of its part of the lines.
@@ -113,7 +116,7 @@ impl Sliced {
         let centered = &y - &mean;
         let covariance = covariance(&centered, weights);
         let width = covariance.diag().mapv(|v| v.sqrt().max(NARROWEST));
-        let whiten = whitening(&covariance)?;
+        let (whiten, seen) = modes(&covariance)?;
         let (p, n) = (pairs as i64, frames as i64);
         let atoms = dataset.species.len();
         let all = dataset.positions.view().permuted_axes([1, 2, 0]);
@@ -125,7 +128,7 @@ impl Sliced {
             let harmonics = torsions.apply(&all)?.f_view([-1, n])?.f_transpose(0, 1)?.f_contiguous()?;
             Some((torsions, harmonics))
         };
-        Ok(Sliced {
+        let mut sliced = Sliced {
             distances: PairDistances::new(atoms, device)?,
             data: single(centered.iter().copied(), &[n, p], device)?,
             mean: single(mean.iter().copied(), &[p, 1], device)?,
@@ -133,11 +136,17 @@ impl Sliced {
             whiten: single(whiten.t().iter().copied(), &[p, p], device)?,
             shapes: shapes(p, quads.len(), settings),
             distance_lines: settings.lines > 0,
-            size_weight: settings.size_weight,
+            size: None,
             batch: settings.batch as i64,
             torsions,
             company: None,
-        })
+        };
+        if settings.size_weight > 0.0 {
+            let rows = sliced.whiten.f_narrow(0, p - seen as i64, seen as i64)?;
+            let lengths = lengths(&rows, &sliced.data.f_transpose(0, 1)?)?.f_view([n])?;
+            sliced.size = Some((settings.size_weight.sqrt(), rows, lengths));
+        }
+        Ok(sliced)
     }
 
     /// Shares the lines with other ranks.
@@ -157,13 +166,10 @@ impl Sliced {
             px.push(lines.f_matmul(&dx)?);
             py.push(lines.f_matmul(&dy)?);
         }
-        if self.size_weight > 0.0 {
+        if let Some((weight, rows, data)) = &self.size {
             // Lines see the sum of many small surpluses of width only faintly: their length shows it at once.
-            for (d, out) in [(&dx, &mut px), (&dy, &mut py)] {
-                let squares =
-                    self.whiten.f_matmul(d)?.f_square()?.f_sum_dim_intlist(0, true, None::<Kind>)?;
-                out.push((squares.f_add_scalar(ROUNDED)?.f_sqrt()?).f_mul_scalar(self.size_weight.sqrt())?);
-            }
+            px.push(lengths(rows, &dx)?.f_mul_scalar(*weight)?);
+            py.push(data.f_index_select(0, index)?.f_mul_scalar(*weight)?.f_view([1, -1])?);
         }
         if let (Some((torsions, data)), Some((joint, each))) = (&self.torsions, lines[first..].split_last()) {
             let batch = self.batch;
@@ -190,6 +196,12 @@ impl Sliced {
         };
         Ok(px.f_sub(&target)?.f_square()?.f_mean(None::<Kind>)?)
     }
+}
+
+/// Lengths (1, B) of centered distances (P, B) under some rows of the whitening.
+fn lengths(rows: &Tensor, distances: &Tensor) -> Result<Tensor> {
+    let squares = rows.f_matmul(distances)?.f_square()?.f_sum_dim_intlist(0, true, None::<Kind>)?;
+    Ok(squares.f_add_scalar(ROUNDED)?.f_sqrt()?)
 }
 
 /// Shapes of the sets of lines for so many pairs of atoms and rotatable bonds.
@@ -228,13 +240,21 @@ fn check_room(atoms: usize, usable: u64) -> Result<()> {
 /// W (P, P) with columns eigenvector / sqrt(eigenvalue + floor^2): centered distances times W are white
 /// where the data is wider than the floor.
 pub fn whitening(covariance: &Array2<f64>) -> Result<Array2<f64>> {
+    Ok(modes(covariance)?.0)
+}
+
+/// [`whitening`], in ascending order of the eigenvalues, and how many columns, the last ones, are wide enough to add a
+/// thousandth to a square.
+fn modes(covariance: &Array2<f64>) -> Result<(Array2<f64>, usize)> {
     let (values, vectors): (Array1<f64>, Array2<f64>) = covariance.eigh(UPLO::Lower).map_err(|error| {
         Error::Numeric(format!(
             "the distances' covariance has no eigenvalues ({error}); look for wild frames"
         ))
     })?;
     let scale = values.mapv(|v| 1.0 / (v.max(0.0) + WHITENING_FLOOR * WHITENING_FLOOR).sqrt());
-    Ok(&vectors * &scale.insert_axis(Axis(0)))
+    let floor = UNSEEN * WHITENING_FLOOR * WHITENING_FLOOR;
+    let seen = values.iter().filter(|value| **value > floor).count();
+    Ok((&vectors * &scale.insert_axis(Axis(0)), seen))
 }
 
 #[cfg(test)]

@@ -94,7 +94,8 @@ impl Debias {
     }
 
     /// The settings of a training on what comes out. Equilibrated states are as many as asked for and free of the window's
-    /// faults: there more steps are worth their time, and dihedrals and widths come out nearer (docs/calibration.md).
+    /// faults: there more steps are worth their time, and dihedrals and widths come out nearer; with a row for the size of the
+    /// distances' changes energies do too (docs/calibration.md).
     pub fn with_its_steps(&self, mut given: Overrides) -> Overrides {
         let sliced = given.method.unwrap_or_default() == Method::Sliced;
         if sliced && matches!(self.debias, Kind::Fit | Kind::Potential) {

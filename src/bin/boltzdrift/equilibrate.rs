@@ -161,8 +161,8 @@ impl Equilibrate {
             other => other,
         })?;
         if potential.region().is_some() {
-            let decisions = &pool.report.decisions;
-            let trusted = trust::check_pool(pool.energies.view(), data.atoms(), decisions, kelvin);
+            let own = &pool.report.own;
+            let trusted = trust::check_pool(pool.energies.view(), data.atoms(), own, kelvin);
             judged(self.accept_fit, trusted).map_err(together)?;
         }
         if !leads {

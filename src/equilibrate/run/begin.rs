@@ -62,6 +62,10 @@ impl Equilibration {
             stride: 1,
             converged: false,
             alone: false,
+            guided: false,
+            fresh: false,
+            own: Decisions::default(),
+            led: Vec::new(),
         };
         let run = Equilibration {
             system: System {
@@ -96,7 +100,7 @@ impl Equilibration {
         let (atoms, quantities) = (self.system.species.len() as u64, self.monitor.names().len() as u64);
         let states = 2 * self.settings.frames as u64 + 5 * self.settings.chains as u64;
         let each = match &self.guide {
-            Some(guide) => guide.evaluations(self.settings.leapfrog / 2),
+            Some(guide) => guide.mean_evaluations(self.settings.leapfrog),
             None => self.settings.leapfrog,
         };
         let draws = self.settings.most_evaluations / each.max(1) as u64;
@@ -117,10 +121,11 @@ impl Equilibration {
     pub(super) fn begin(&mut self, potential: &mut dyn Potential) -> Result<()> {
         let bonds: &[_] = if self.settings.check_bonds { &self.lengths } else { &[] };
         self.system.limits = Limits::new(potential.region(), bonds);
-        self.guide = if self.counters.alone { None } else { Guide::of(potential) };
+        self.guide = if self.counters.alone { None } else { Guide::of(potential, &self.system.species) };
         self.check_room()?;
         if self.batch.chains() > 0 {
-            if self.counters.identity == potential.identity() {
+            let unled = self.counters.guided != self.guide.is_some();
+            if self.counters.identity == potential.identity() && !unled {
                 return Ok(());
             }
             return Err(Error::usage(format!(
@@ -132,6 +137,7 @@ impl Equilibration {
                 short(&potential.identity())
             )));
         }
+        self.counters.guided = self.guide.is_some();
         let states = self.choose(potential)?;
         (self.counters.potential, self.counters.identity) = (potential.name(), potential.identity());
         if self.settings.ladder == Ladder::On {

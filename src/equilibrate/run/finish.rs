@@ -154,6 +154,9 @@ impl Equilibration {
                 ));
             }
         }
+        if counters.alone {
+            warnings.push(self.left_guide());
+        }
         let ladder = counters.ladder_reason.as_ref().map(|reason| LadderReport {
             reason: reason.clone(),
             temperatures: self.kelvins.clone(),
@@ -177,6 +180,7 @@ impl Equilibration {
             guided: self.guide.is_some(),
             acceptance: counters.decisions.acceptance(),
             decisions: counters.decisions,
+            own: counters.own,
             starts,
             quantities,
             ladder,

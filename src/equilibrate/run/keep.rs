@@ -14,6 +14,7 @@ impl Equilibration {
     pub fn checkpoint(&self) -> Checkpoint {
         let mut counters = self.counters.clone();
         counters.stride = self.store.stride;
+        counters.fresh = self.batch.fresh;
         let s = &self.settings;
         let mut numbers = vec![s.temperature, s.time_step, s.r_hat, s.effective, s.hottest];
         numbers.extend(self.search.numbers());
@@ -68,6 +69,7 @@ impl Equilibration {
             && chains > 0
             && chains % rungs == 0
             && record.counters.exchanges.len() == rungs - 1
+            && record.counters.led.len() == rungs
             && kept.len().is_multiple_of(cold * atoms * 3)
             && checkpoint.draws.len().is_multiple_of(quantities * cold);
         if !whole {
@@ -79,6 +81,7 @@ impl Equilibration {
         run.batch = Batch::new(states, &kelvins);
         run.batch.energies = Array1::from_vec(energies.clone());
         run.batch.guiding = Array3::from_shape_vec(shape, guiding.clone()).map_err(|_| unfit())?;
+        run.batch.fresh = record.counters.fresh;
         run.counters = record.counters.clone();
         run.search = DualAveraging::from_numbers([a, b, c, d, e]);
         (run.step, run.seconds) = (step, seconds);

@@ -1,8 +1,10 @@
 //! Walks led by a field that is not the potential.
 
+use ndarray::{ArrayView3, ArrayViewMut1, ArrayViewMut3};
+
 use super::*;
 use crate::fit;
-use crate::potential::Gdml;
+use crate::potential::{Gdml, Potential};
 
 /// A fit to frames of the diatomic molecule whose forces are those of another spring.
 fn guide(stiffness: f64, length: f64) -> Gdml {
@@ -70,6 +72,7 @@ fn a_guide_that_leads_astray_is_left() {
     let mut resumed = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
     let again = resumed.run(&mut astray, None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((again.positions, again.report.guided), (pool.positions, false));
+    assert!(again.report.warnings.iter().any(|said| said.contains("too far from it to lead")));
 }
 
 #[test]
@@ -84,6 +87,9 @@ fn threads_and_interruptions_change_no_bit_of_a_led_walk() {
     };
     let (one, three) = (whole(1), whole(3));
     assert_eq!(one.positions, three.positions);
+    assert!(one.report.guided);
+    let (own, all) = (one.report.own.total(), one.report.decisions.total());
+    assert!(own > 0 && own < all / 8, "{own} of {all}");
     let mut equilibration = Equilibration::new(&data, settings).unwrap();
     for stop in [25, 70] {
         let mut count = 0;
@@ -101,4 +107,114 @@ fn threads_and_interruptions_change_no_bit_of_a_led_walk() {
     let pool = equilibration.run(&mut model(), None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));
     assert_eq!(pool.report.quantities, one.report.quantities);
+    // With a potential of the same identity that has lost its guide, the walk would be another one.
+    let mut lost = Lost(model());
+    let said = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap().run(
+        &mut lost,
+        None,
+        &mut |_| Continue::Yes,
+    );
+    assert!(said.unwrap_err().to_string().contains("another potential"));
+}
+
+/// A potential that does not pass on its guide.
+struct Lost(Model);
+
+impl Potential for Lost {
+    fn energies_forces(
+        &mut self,
+        species: &[u8],
+        x: ArrayView3<f64>,
+        energies: ArrayViewMut1<f64>,
+        forces: ArrayViewMut3<f64>,
+    ) -> Result<()> {
+        self.0.energies_forces(species, x, energies, forces)
+    }
+
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn identity(&self) -> String {
+        self.0.identity()
+    }
+}
+
+/// What a guide's trajectories leave behind does not enter those of the potential.
+#[test]
+fn the_potentials_own_trajectories_begin_with_its_own_forces() {
+    let data = diatomic_frames(40);
+    let system =
+        System { species: data.species.clone(), masses: data.masses.clone(), limits: Limits::default() };
+    let mut model = led_by(guide(0.5 * STIFF, LENGTH + 0.05));
+    let led = guided::Guide::of(&model, &data.species).unwrap();
+    let streams = |t: u64| -> Vec<Stream> {
+        (0..40).map(|chain| Stream::new(4, Purpose::Walk, t << 20 | chain)).collect()
+    };
+    let kelvins = vec![900.0; 40];
+    let mut batch = Batch::new(data.positions.clone(), &kelvins);
+    batch.prepare(&system.species, &mut model).unwrap();
+    let mut taken = 0;
+    let count = |_, one: &Decisions| taken += one.accepted;
+    batch.iterate(&system, &mut model, Some(&led), (1.5, 9), &mut streams(0), count).unwrap();
+    assert!(taken > 10 && !batch.fresh);
+    let mut other = Batch::new(batch.positions.clone(), &kelvins);
+    other.prepare(&system.species, &mut model).unwrap();
+    for batch in [&mut batch, &mut other] {
+        batch.iterate(&system, &mut model, None, (1.5, 9), &mut streams(1), |_, _| ()).unwrap();
+    }
+    assert_eq!(batch.positions, other.positions);
+    assert!(batch.fresh);
+}
+
+#[test]
+fn a_guide_leads_a_ladder() {
+    let kelvin = 300.0;
+    let settings = Settings {
+        frames: 2000,
+        effective: 1000.0,
+        hottest: 8.0,
+        r_hat: 1.05,
+        ladder: Ladder::On,
+        most_evaluations: 3_000_000,
+        ..small(kelvin)
+    };
+    let data = chain_frames(100);
+    // Hot states, which have crossed the barrier, are what the guide is a fit to.
+    let hot = Settings {
+        accept_unconverged: true,
+        most_evaluations: 200_000,
+        ladder: Ladder::Off,
+        ..small(1200.0)
+    };
+    let hot = run(&data, &mut Model::new(chain), Settings { frames: 400, ..hot }).unwrap();
+    let learned =
+        Dataset::from_arrays(data.species.clone(), hot.positions, Some(hot.forces), Some(hot.energies), None);
+    let given = fit::Settings { frames: 150, ..Default::default() };
+    let field = fit::fit(&learned.unwrap(), &given, &mut |_| Ok(())).unwrap().field;
+    let mut model = Model { led: Some(field), ..Model::new(chain) };
+    let pool = run(&data, &mut model, settings.clone()).unwrap();
+    assert!(pool.report.guided && pool.report.converged && pool.report.ladder.is_some(), "{:?}", pool.report);
+    let weight = |phi: f64| (-torsion(phi) / (BOLTZMANN * kelvin)).exp();
+    let cosine = mean(-PI, PI, weight, f64::cos);
+    let watched = &pool.report.quantities[1];
+    assert!((watched.mean - cosine).abs() < 4.5 / watched.effective.sqrt(), "{watched:?} for {cosine}");
+
+    // Stopped on the ladder, in its warm-up, and resumed.
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("run.checkpoint");
+    let mut equilibration = Equilibration::new(&data, settings).unwrap();
+    let mut count = 0;
+    let halt = equilibration.run(&mut model, Some((&kept, 1000)), &mut |_| {
+        count += 1;
+        if count == 40 {
+            Continue::Stop
+        } else {
+            Continue::Yes
+        }
+    });
+    assert!(matches!(halt, Err(Error::Interrupted(_))), "{halt:?}");
+    let mut resumed = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
+    let again = resumed.run(&mut model, None, &mut |_| Continue::Yes).unwrap();
+    assert_eq!(again.positions, pool.positions);
 }

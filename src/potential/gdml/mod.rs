@@ -226,11 +226,23 @@ impl Gdml {
 
     /// The cheaper force field near this one, where it has one.
     pub fn guide_field(&self) -> Option<Gdml> {
-        let coefficients = self.parts.guide.clone()?;
-        let descriptors = self.parts.descriptors.slice(s![..coefficients.nrows(), ..]).to_owned();
-        let record = serde_json::Value::Null;
-        // Its parts were checked with the whole.
-        Gdml::new(Parts { descriptors, coefficients, guide: None, record, ..self.parts.clone() }).ok()
+        let own = &self.parts;
+        let coefficients = own.guide.clone()?;
+        let parts = Parts {
+            species: own.species.clone(),
+            permutations: own.permutations.clone(),
+            orders: own.orders.clone(),
+            descriptors: own.descriptors.slice(s![..coefficients.nrows(), ..]).to_owned(),
+            weights: own.weights.clone(),
+            coefficients,
+            guide: None,
+            sigma: own.sigma,
+            scale: own.scale,
+            constant: own.constant,
+            record: serde_json::Value::Null,
+        };
+        // They were checked with the whole.
+        Gdml::new(parts).ok()
     }
 
     /// Energies and forces of a few frames, by the calling thread alone.
