@@ -114,6 +114,7 @@ fn force_field() {
         permutations: vec![(0..9).collect()],
         orders: vec![(0..36).collect()],
         coefficients: descriptors.mapv(|_| stream.normal()),
+        guide: None,
         descriptors,
         weights: vec![1.0; 36],
         sigma: 20.0,

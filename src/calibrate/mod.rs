@@ -1,18 +1,20 @@
 //! From a biased window to states of the Boltzmann distribution, stage by stage.
 //!
 //! ```text
-//! frames + forces --> force field (fit) --> equilibrated pool --> training frames
+//! frames + forces --> force field (fit) --> equilibrated pool --> training frames --> sampler --> its noise's amplitude
 //! ```
 //!
 //! Every stage is kept in a folder under the digest of what it was made from, so that a repeated or interrupted
 //! command goes on where the work is. What is too rough is for [`trust`] to refuse.
 
+mod amplitude;
 mod stages;
 
 use std::path::PathBuf;
 
 use serde_json::{json, Value};
 
+pub use amplitude::{amplitude, Amplitude};
 pub use stages::Stages;
 
 use crate::dataset::{self, Dataset, ReadOptions, WriteOptions, Writer};

@@ -1,5 +1,6 @@
 //! Stages are kept and found again.
 
+mod amplitude;
 mod stages;
 
 use super::*;

@@ -213,7 +213,7 @@ pub(crate) fn train(data: &Dataset, settings_of: Option<&str>, ear: Ear) -> Resu
         // At the last step, where a training that keeps checkpoints would be done.
         return Err(Error::Interrupted("training was stopped by the progress function".into()));
     }
-    let (model, _) = train::quality::with_figures(&trainer, data, None)?;
+    let (model, _) = train::quality::with_figures(&trainer, trainer.export()?, data, None)?;
     Sampler::new(model)
 }
 

@@ -67,14 +67,14 @@ pub(super) fn ranged_variation(samples: &[&[f64]], reference: &[&[f64]], margin:
 }
 
 /// All values of several columns, ascending.
-pub(super) fn sorted(columns: &[&[f64]]) -> Vec<f64> {
+pub(crate) fn sorted(columns: &[&[f64]]) -> Vec<f64> {
     let mut values = columns.concat();
     values.par_sort_unstable_by(f64::total_cmp);
     values
 }
 
 /// `numpy.quantile` of sorted values, linear interpolation, 0 <= q <= 1.
-pub(super) fn quantile(sorted: &[f64], q: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     let place = q * (sorted.len() - 1) as f64;
     let below = place.floor();
     let at = (below as usize).min(sorted.len() - 1);

@@ -24,6 +24,9 @@ use crate::{Error, Result};
 
 pub use distributions::{distributions, Coordinate, Curve, Curves, Distributions, Populations};
 pub use energy::{EnergyFigures, EnergySummary};
+#[cfg(feature = "train")]
+pub(crate) use histogram::{quantile, sorted};
+
 pub use figures::{DihedralFigures, Figures};
 
 /// Frames to compare.

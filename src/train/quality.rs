@@ -9,17 +9,18 @@ use crate::{Error, Result};
 /// Samples drawn for the figures in the sampler's record.
 pub const FIGURE_SAMPLES: usize = 5000;
 
-/// The sampler as it stands, and in its record the figures of its samples against the frames it was trained on (drawn
+/// The sampler that a training gave ([`Trainer::export`]), and in its record the figures of its samples against the frames it was trained on (drawn
 /// with their weights where they have any).
 ///
 /// # Errors
-/// As [`Trainer::export`] and [`metrics::evaluate`].
+/// As [`Sampler::sample`] and [`metrics::evaluate`].
 pub fn with_figures(
     trainer: &Trainer,
+    model: Model,
     data: &Dataset,
     weights: Option<&[f64]>,
 ) -> Result<(Model, Evaluation)> {
-    let sampler = Sampler::new(trainer.export()?)?;
+    let sampler = Sampler::new(model)?;
     let seed = trainer.settings().seed;
     let samples = sampler.sample(seed, 0, FIGURE_SAMPLES)?;
     let ours = Ensemble { species: &data.species, positions: samples.view(), energies: None };

@@ -10,9 +10,11 @@ use boltzdrift::molecule::bonds::Bonds;
 use boltzdrift::molecule::mean_force::torsional_weights;
 use boltzdrift::molecule::symmetry::SymmetryGroup;
 use boltzdrift::potential::{Potential, Spec};
+use boltzdrift::sampler::Model;
 use boltzdrift::train::{Method, Overrides, FEWEST_FRAMES};
 use boltzdrift::{Error, Result};
 use clap::{Args, ValueEnum};
+use ndarray::Array1;
 use serde_json::{json, Value};
 
 use crate::args::{distinct, judged};
@@ -20,6 +22,8 @@ use crate::terminal::{interrupted, say, Bar};
 
 /// Steps of a sliced training on equilibrated states.
 const STEPS: usize = 15_000;
+/// States to learn from: twice as many as `equilibrate` gives, which hardly takes longer.
+const POOL: usize = 20_000;
 /// Weight of the whitened distances' length in such a training.
 const SIZE_WEIGHT: f64 = 0.3;
 
@@ -80,6 +84,8 @@ pub struct Prepared {
     pub weights: Option<Vec<f64>>,
     /// How they came about, for the sampler's record.
     pub record: Value,
+    /// What they were equilibrated with.
+    pub potential: Option<Box<dyn Potential>>,
 }
 
 impl Debias {
@@ -214,7 +220,7 @@ impl Debias {
         quiet: bool,
     ) -> Result<Prepared> {
         match self.debias {
-            Kind::None => Ok(Prepared { data, weights: None, record: Value::Null }),
+            Kind::None => Ok(Prepared { data, weights: None, record: Value::Null, potential: None }),
             Kind::Torsion => weigh(data, kelvin, quiet),
             Kind::Fit | Kind::Potential => self.equilibrated(&data, kelvin, seed, output, quiet),
         }
@@ -261,7 +267,7 @@ impl Debias {
             "fit": fitted,
             "equilibration": equilibration,
         });
-        Ok(Prepared { data: pool.value, weights: None, record })
+        Ok(Prepared { data: pool.value, weights: None, record, potential: Some(potential) })
     }
 
     fn fitted(
@@ -297,7 +303,7 @@ impl Debias {
         let base = equilibrate::Settings::at(kelvin);
         let settings = equilibrate::Settings {
             seed,
-            frames: self.pool.unwrap_or(base.frames),
+            frames: self.pool.unwrap_or(POOL),
             most_evaluations: self.limit.unwrap_or(base.most_evaluations),
             accept_unconverged: self.accept_unconverged,
             ..base
@@ -337,6 +343,31 @@ impl Debias {
     }
 }
 
+/// Sets the amplitude of a sampler's noise by the energies (M) of the states that it learned, and gives the record of it. A
+/// potential that cannot judge samples leaves it as it is: the training is done.
+pub fn calibrated(
+    model: &mut Model,
+    potential: &mut dyn Potential,
+    energies: &Array1<f64>,
+    quiet: bool,
+) -> Result<Value> {
+    let found = match calibrate::amplitude(model, potential, energies.view()) {
+        Ok(found) => found,
+        Err(error) => {
+            log::warn!("the amplitude of the noise is left as it is: {error}");
+            return Ok(Value::Null);
+        }
+    };
+    if !quiet {
+        say(&format!(
+            "noise times {:.3}: the 5 to 95 % points of the samples' energies are within {:.2} kcal/mol of the states' ({:.2} \
+             before)",
+            found.factor, found.after, found.before
+        ))?;
+    }
+    serde_json::to_value(found).map_err(|error| Error::Numeric(error.to_string()))
+}
+
 fn weigh(data: Dataset, kelvin: f64, quiet: bool) -> Result<Prepared> {
     let bonds = Bonds::from_mean_distances(&data.species, data.positions.view())?;
     bonds.require_connected(&data.species)?;
@@ -362,5 +393,5 @@ fn weigh(data: Dataset, kelvin: f64, quiet: bool) -> Result<Prepared> {
         "data_frames": data.len(),
         "weights": &found,
     });
-    Ok(Prepared { data, weights: Some(found.weights.to_vec()), record })
+    Ok(Prepared { data, weights: Some(found.weights.to_vec()), record, potential: None })
 }

@@ -15,7 +15,7 @@ use boltzdrift::{Error, Result};
 use clap::Args;
 
 use crate::args::{beside, check_checkpoint, check_writable, distinct, temperature, Reading};
-use crate::debias::{Debias, Prepared};
+use crate::debias::{self, Debias, Prepared};
 use crate::terminal::{interrupted, say, Bar};
 use crate::{labels, page, ranks, readings};
 
@@ -162,7 +162,7 @@ impl Train {
         readings::before_training(&data, settings.temperature, quiet)?;
         let temperature_asked = settings.temperature;
         let kelvin = temperature_asked.unwrap_or(f64::NAN);
-        let Prepared { mut data, weights, record } =
+        let Prepared { mut data, weights, mut record, mut potential } =
             self.debias.prepare(data, kelvin, settings.seed, &self.output, quiet)?;
         data.source.keep = match self.feature_cache.as_deref() {
             None => Keep::Beside,
@@ -213,7 +213,11 @@ impl Train {
         if !trainer.leads() {
             return Ok(());
         }
-        let (mut model, figures) = quality::with_figures(&trainer, &data, weights)?;
+        let mut model = trainer.export()?;
+        if let (Some(potential), Some(energies)) = (&mut potential, &data.energies) {
+            record["amplitude"] = debias::calibrated(&mut model, potential.as_mut(), energies, quiet)?;
+        }
+        let (mut model, figures) = quality::with_figures(&trainer, model, &data, weights)?;
         let summary = format!(
             "against the training frames (their own halves in brackets): TVD {:.4} ({:.4}), pair TVD {:.4} ({:.4}), \
              W2 {:.4} ({:.4}) angstrom",
