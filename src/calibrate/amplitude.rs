@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Samples whose energies are compared. Their seed is one that users hardly take: what is found must not be the noise of
 /// theirs.
-const SAMPLES: usize = 20_000;
+const SAMPLES: usize = 40_000;
 const SEED: u64 = u64::MAX;
 /// Factors that are tried, and the step between those among them that are reckoned.
 const FACTORS: [f64; 5] = [0.94, 0.97, 1.0, 1.03, 1.06];
@@ -37,7 +37,7 @@ pub struct Amplitude {
 }
 
 /// Multiplies the noise of a model so that the energies of its samples under `potential` are as near as can be to those of the
-/// states that it learned, `energies` (M) in kcal/mol. Takes up to 120,000 evaluations.
+/// states that it learned, `energies` (M) in kcal/mol. Takes up to 240,000 evaluations.
 ///
 /// # Errors
 /// [`Error::Numeric`] where there are no energies, or too many samples have none that is finite; as [`Sampler::sample`];

@@ -25,7 +25,7 @@ const STEPS: usize = 15_000;
 /// States to learn from: twice as many as `equilibrate` gives, which hardly takes longer.
 const POOL: usize = 20_000;
 /// Weight of the whitened distances' length in such a training.
-const SIZE_WEIGHT: f64 = 0.3;
+const SIZE_WEIGHT: f64 = 0.15;
 
 /// Where the bias of a short window is to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -67,7 +67,7 @@ pub struct Debias {
     /// Learn from the states also where the limit is reached before they have converged.
     #[arg(long)]
     accept_unconverged: bool,
-    /// States to equilibrate and learn from.
+    /// States to equilibrate and learn from; 20000 where absent.
     #[arg(long, value_name = "N")]
     pool: Option<usize>,
     /// Folder for the fit and the equilibrated states, used again where their inputs are the same; MODEL.stages
