@@ -76,7 +76,7 @@ def energy_points(samples: Path, pool: Path, field: Path) -> tuple[float, list[f
 
 
 def yardstick(molecule: str, source: Path, fit: Path, folder: Path) -> Path:
-    """A longer equilibration with the same fit: the 95 % point of 20,000 states is off by 0.07 kcal/mol itself."""
+    """A longer equilibration with the same fit: 20,000 states' 95 % point is off by 0.07 kcal/mol itself."""
     path = folder / f"{molecule}-yardstick.npz"
     run(
         *("equilibrate", source, "--units", "real", "--temperature", KELVIN[molecule], "-o", path, "-q"),
