@@ -9,7 +9,7 @@ use boltzdrift::drift::kernel::{Alignment, Field, Kernel, Labels, Normalization,
 use boltzdrift::drift::sliced;
 use boltzdrift::molecule::features::{distances, feature_forces, jacobian, Projection};
 use boltzdrift::train::device;
-use boltzdrift::train::objective::whitening;
+use boltzdrift::train::sliced::whitening;
 use ndarray::{Array2, Array3, Axis};
 use serde_json::Value;
 use tch::{Device, Tensor};

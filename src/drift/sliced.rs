@@ -52,52 +52,96 @@ ordered!(f64, u64, i64, u128);
 /// # Errors
 /// [`Error::Usage`] where the shapes differ; libtorch's own refusals.
 pub fn targets(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    let (x, y) = (x.f_detach()?, y.f_detach()?);
-    if x.size() != y.size() || x.dim() != 2 {
+    transport(x, &ascending(y)?)
+}
+
+/// Numbers (L, B), each row in ascending order. No gradient flows.
+///
+/// # Errors
+/// [`Error::Usage`] where they are no matrix of real numbers; libtorch's own refusals.
+pub fn ascending(y: &Tensor) -> Result<Tensor> {
+    let y = y.f_detach()?;
+    if y.dim() != 2 {
+        return Err(Error::usage(format!("projections must be a matrix, not of shape {:?}", y.size())));
+    }
+    if y.device().is_cuda() {
+        return Ok(y.f_sort(1, false)?.0);
+    }
+    match y.f_kind()? {
+        Kind::Float => sort_rows::<f32>(&y),
+        Kind::Double => sort_rows::<f64>(&y),
+        other => Err(no_real(other)),
+    }
+}
+
+/// [`targets`] for projections of the data that stand in ascending order on each line already.
+///
+/// # Errors
+/// As [`targets`].
+pub fn transport(x: &Tensor, sorted: &Tensor) -> Result<Tensor> {
+    let x = x.f_detach()?;
+    if x.size() != sorted.size() || x.dim() != 2 || x.f_kind()? != sorted.f_kind()? {
         return Err(Error::usage(format!(
             "projections of batch and data differ: {:?} and {:?}",
             x.size(),
-            y.size()
+            sorted.size()
         )));
     }
     if x.device().is_cuda() {
         let (_, order) = x.f_sort(1, false)?;
-        let (sorted, _) = y.f_sort(1, false)?;
-        return Ok(x.f_scatter(1, &order, &sorted)?);
+        return Ok(x.f_scatter(1, &order, sorted)?);
     }
     match x.f_kind()? {
-        Kind::Float => on_cpu::<f32>(&x, &y),
-        Kind::Double => on_cpu::<f64>(&x, &y),
-        other => Err(Error::usage(format!("projections must be single or double precision, not {other:?}"))),
+        Kind::Float => in_order::<f32>(&x, sorted),
+        Kind::Double => in_order::<f64>(&x, sorted),
+        other => Err(no_real(other)),
     }
 }
 
-fn on_cpu<T: Ordered + Default + tch::kind::Element>(x: &Tensor, y: &Tensor) -> Result<Tensor> {
-    let (lines, batch) = x.size2()?;
-    let (lines, batch) = (lines as usize, batch as usize);
-    if lines * batch == 0 {
-        return Ok(x.shallow_clone());
+fn no_real(kind: Kind) -> Error {
+    Error::usage(format!("projections must be single or double precision, not {kind:?}"))
+}
+
+fn sort_rows<T: Ordered + Default + tch::kind::Element>(y: &Tensor) -> Result<Tensor> {
+    by_rows::<T, Vec<T::Bits>>(y, |sorted, _, values| {
+        sorted.clear();
+        sorted.extend(values.iter().map(|v| v.bits()));
+        sorted.sort_unstable();
+        values.iter_mut().zip(sorted.iter()).for_each(|(value, &bits)| *value = T::from_bits(bits));
+    })
+}
+
+fn in_order<T: Ordered + Default + tch::kind::Element>(x: &Tensor, sorted: &Tensor) -> Result<Tensor> {
+    let batch = x.size2()?.1 as usize;
+    let mut targets = vec![T::default(); x.numel()];
+    sorted.f_contiguous()?.f_copy_data(&mut targets, x.numel())?;
+    by_rows::<T, Vec<T::Placed>>(x, |order, number, values| {
+        order.clear();
+        // Equal values keep the order of the batch, so that the result does not depend on the sort.
+        order.extend(values.iter().enumerate().map(|(k, &v)| v.placed(k as u32)));
+        order.sort_unstable();
+        for (&placed, &target) in order.iter().zip(&targets[number * batch..]) {
+            values[T::place(placed) as usize] = target;
+        }
+    })
+}
+
+/// A copy of (L, B) of which `work` changes each row, given its number and a place of the thread's own.
+fn by_rows<T: Ordered + Default + tch::kind::Element, Own: Default>(
+    matrix: &Tensor,
+    work: impl Fn(&mut Own, usize, &mut [T]) + Sync,
+) -> Result<Tensor> {
+    let (rows, columns) = matrix.size2()?;
+    let mut values = vec![T::default(); matrix.numel()];
+    if values.is_empty() {
+        return Ok(matrix.shallow_clone());
     }
-    let mut values = vec![T::default(); lines * batch];
-    let mut data = vec![T::default(); lines * batch];
-    x.f_contiguous()?.f_copy_data(&mut values, lines * batch)?;
-    y.f_contiguous()?.f_copy_data(&mut data, lines * batch)?;
-    values.par_chunks_mut(batch).zip(data.par_chunks(batch)).for_each_init(
-        || (Vec::with_capacity(batch), Vec::with_capacity(batch)),
-        |(order, sorted): &mut (Vec<T::Placed>, Vec<T::Bits>), (values, data)| {
-            order.clear();
-            // Equal values keep the order of the batch, so that the result does not depend on the sort.
-            order.extend(values.iter().enumerate().map(|(k, &v)| v.placed(k as u32)));
-            order.sort_unstable();
-            sorted.clear();
-            sorted.extend(data.iter().map(|v| v.bits()));
-            sorted.sort_unstable();
-            for (&placed, &target) in order.iter().zip(sorted.iter()) {
-                values[T::place(placed) as usize] = T::from_bits(target);
-            }
-        },
-    );
-    Ok(Tensor::f_from_slice(&values)?.f_view([lines as i64, batch as i64])?)
+    matrix.f_contiguous()?.f_copy_data(&mut values, matrix.numel())?;
+    values
+        .par_chunks_mut(columns as usize)
+        .enumerate()
+        .for_each_init(Own::default, |own, (number, row)| work(own, number, row));
+    Ok(Tensor::f_from_slice(&values)?.f_view([rows, columns])?)
 }
 
 /// Unit directions, the columns of normal numbers (d, K), or of several such sets (S, d, K).

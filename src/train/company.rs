@@ -18,6 +18,25 @@ pub(super) struct Company {
     messages: AtomicU64,
 }
 
+/// One rank's part.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    rank: usize,
+    count: usize,
+}
+
+impl Part {
+    /// The rows of (N, K) that are in it.
+    ///
+    /// # Errors
+    /// Where libtorch refuses.
+    pub fn rows(self, all: &Tensor) -> Result<Tensor> {
+        let (total, _) = all.size2()?;
+        let mine = share(total as usize, self.rank, self.count);
+        Ok(all.f_narrow(0, mine.start as i64, mine.len() as i64)?)
+    }
+}
+
 impl Company {
     /// Ranks that share batches of `batch` samples.
     ///
@@ -66,14 +85,17 @@ impl Company {
         any(&*self.ranks, mine)
     }
 
+    /// Which part of everything is this rank's.
+    pub fn part(&self) -> Part {
+        Part { rank: self.ranks.rank(), count: self.ranks.count() }
+    }
+
     /// The rows of (N, K) that belong to this rank.
     ///
     /// # Errors
     /// Where libtorch refuses.
     pub fn rows(&self, all: &Tensor) -> Result<Tensor> {
-        let (total, _) = all.size2()?;
-        let mine = share(total as usize, self.ranks.rank(), self.ranks.count());
-        Ok(all.f_narrow(0, mine.start as i64, mine.len() as i64)?)
+        self.part().rows(all)
     }
 
     /// All `total` rows from the rows that belong to each rank.

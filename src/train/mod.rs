@@ -19,6 +19,7 @@ mod parallel;
 pub mod quality;
 mod resident;
 pub mod settings;
+pub mod sliced;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,13 +31,14 @@ use tch::{Kind, Tensor};
 use adam::{Adam, Step};
 use checkpoint::Checkpoint;
 use company::Company;
-use draw::{spread, Drawn, Plan, Weights};
+use draw::{spread, Plan, Weights};
 pub use kernel::FieldFigures;
 use kernel::KernelDrift;
 pub use method::{Method, Scale, Space};
-use objective::{Objective, Sliced};
+use objective::{Objective, Prepared};
 pub use overrides::Overrides;
 pub use settings::Settings;
+use sliced::Sliced;
 
 use crate::dataset::Dataset;
 use crate::generator::{layers, parameters, to_vec, Generator};
@@ -95,6 +97,8 @@ pub struct Trainer {
     device: tch::Device,
     record: Record,
     plan: Plan,
+    /// What a step to come needs, and its number, where it was made ahead.
+    ahead: Option<(usize, Prepared)>,
     /// The other ranks, where the batch is shared with some.
     company: Option<Arc<Company>>,
 }
@@ -209,6 +213,7 @@ impl Trainer {
             record,
             settings,
             plan,
+            ahead: None,
             company: None,
         })
     }
@@ -428,8 +433,15 @@ impl Trainer {
     }
 
     fn one_step(&mut self) -> Result<()> {
-        let drawn = self.plan.place(&self.plan.step(self.step), self.device)?;
-        let (loss, gradients) = self.gradients(&drawn)?;
+        let prepared = match self.ahead.take() {
+            Some((step, prepared)) if step == self.step => prepared,
+            _ => self.objective.preparation(self.device).step(&self.plan, self.step)?,
+        };
+        let mut room = std::mem::take(&mut self.room);
+        let found = self.beside_the_next(|trainer| trainer.gradients(&prepared, &mut room));
+        self.room = room;
+        let ((loss, gradients), ahead) = found?;
+        self.ahead = ahead;
         let step = self.schedule(self.step);
         self.step += 1;
         self.adam.step(self.generator.flat(), &gradients, &self.average, step)?;
@@ -437,12 +449,33 @@ impl Trainer {
         Ok(())
     }
 
+    /// What `work` gives, and what the next step needs, which another thread makes at the same time, where there is one that
+    /// libtorch does not use itself: much of a step is too small to be shared out.
+    fn beside_the_next<T>(
+        &self,
+        work: impl FnOnce(&Trainer) -> Result<T>,
+    ) -> Result<(T, Option<(usize, Prepared)>)> {
+        let next = self.step + 1;
+        if next == self.settings.steps || rayon::current_num_threads() == 1 || tch::get_num_threads() != 1 {
+            return Ok((work(self)?, None));
+        }
+        let (preparation, plan) = (self.objective.preparation(self.device), &self.plan);
+        let mut prepared = None;
+        let done = rayon::in_place_scope(|scope| {
+            let prepared = &mut prepared;
+            scope.spawn(move |_| *prepared = Some(preparation.step(plan, next)));
+            work(self)
+        })?;
+        Ok((done, prepared.transpose()?.map(|prepared| (next, prepared))))
+    }
+
     /// Loss, detached, and the parts of its gradient in the order of the flat weights; one part, which all ranks share, where there
     /// are several.
-    fn gradients(&mut self, drawn: &Drawn) -> Result<(Tensor, Tensor)> {
+    fn gradients(&self, prepared: &Prepared, room: &mut parallel::Room) -> Result<(Tensor, Tensor)> {
         let company = self.company.as_deref();
-        let mine = company.map(|company| company.rows(&drawn.latent)).transpose()?;
-        let pass = parallel::forward(&self.generator, mine.as_ref().unwrap_or(&drawn.latent))?;
+        let latent = &prepared.drawn.latent;
+        let mine = company.map(|company| company.rows(latent)).transpose()?;
+        let pass = parallel::forward(&self.generator, mine.as_ref().unwrap_or(latent))?;
         let outputs = match company {
             Some(company) => {
                 company.together(&pass.outputs, self.settings.batch)?.f_set_requires_grad(true)?
@@ -453,12 +486,12 @@ impl Trainer {
         if self.settings.method == Method::Sliced {
             positions = positions.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?;
         }
-        let loss = self.objective.loss(&positions, drawn)?;
+        let loss = self.objective.loss(&positions, prepared)?;
         let mut at_outputs = Tensor::f_run_backward(&[&loss], &[&outputs], false, false)?.remove(0);
         if let Some(company) = company {
             at_outputs = company.rows(&at_outputs)?;
         }
-        let gradients = pass.gradients(&self.generator, &at_outputs, &mut self.room)?;
+        let gradients = pass.gradients(&self.generator, &at_outputs, room)?;
         let Some(company) = company else { return Ok((loss.f_detach()?, gradients)) };
         // As the optimizer sums the parts of one process.
         let own = in_pairs(gradients.f_unbind(0)?, |a, b| Ok(a.f_add(&b)?))?;

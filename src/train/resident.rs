@@ -98,14 +98,15 @@ impl Trainer {
             return Err(Error::Numeric("a block of a training step lacks its arrays".into()));
         };
         let drawn = Drawn { latent, index, lines: rows.collect() };
+        let prepared = self.objective.preparation(self.device).of(drawn)?;
         let layers = self.generator.layers();
-        let passed = forward(&layers, &drawn.latent)?;
+        let passed = forward(&layers, &prepared.drawn.latent)?;
         let outputs = passed.outputs().f_detach()?.f_set_requires_grad(true)?;
         let positions = match self.settings.method {
             Method::Sliced => outputs.f_mul_scalar(self.scale)?.f_add(&self.origin_device)?,
             _ => outputs.shallow_clone(),
         };
-        let loss = self.objective.loss(&positions, &drawn)?;
+        let loss = self.objective.loss(&positions, &prepared)?;
         let at_outputs = Tensor::f_run_backward(&[&loss], &[&outputs], false, false)?.remove(0);
         steps.backward(&layers, &passed, &at_outputs, parts)?;
         let flat = self.generator.flat();
