@@ -6,6 +6,7 @@ mod led;
 mod models;
 
 use std::f64::consts::PI;
+use std::path::Path;
 
 use ndarray::{s, Array3};
 
@@ -16,7 +17,7 @@ use super::limits::Limits;
 use super::*;
 use crate::dataset::Dataset;
 use crate::molecule::dihedral::dihedral;
-use crate::potential::Region;
+use crate::potential::{Potential, Region};
 use crate::sampler::noise::{Purpose, Stream};
 use crate::units::BOLTZMANN;
 use crate::{Error, Result};
@@ -27,6 +28,44 @@ fn small(kelvin: f64) -> Settings {
 
 fn run(data: &Dataset, model: &mut Model, settings: Settings) -> Result<Pool> {
     Equilibration::new(data, settings)?.run(model, None, &mut |_| Continue::Yes)
+}
+
+/// Stopped at a look at its progress, and taken up again from its checkpoint.
+fn stopped_at(
+    look: usize,
+    mut equilibration: Equilibration,
+    data: &Dataset,
+    model: &mut dyn Potential,
+    (kept, every): (&Path, u64),
+) -> Equilibration {
+    let mut count = 0;
+    let halt = equilibration.run(model, Some((kept, every)), &mut |_| {
+        count += 1;
+        if count == look {
+            Continue::Stop
+        } else {
+            Continue::Yes
+        }
+    });
+    assert!(matches!(halt, Err(Error::Interrupted(_))), "{halt:?}");
+    Equilibration::resume(data, &Checkpoint::load(kept).unwrap()).unwrap()
+}
+
+/// The same at a call of the potential that fails.
+fn failed_at(
+    call: usize,
+    mut equilibration: Equilibration,
+    data: &Dataset,
+    model: Model,
+    kept: &Path,
+) -> Equilibration {
+    let error = equilibration
+        .run(&mut FailsAt(model, call), Some((kept, 10_000)), &mut |_| Continue::Yes)
+        .unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, Error::Potential { frame: 1, status: Some(3), .. }), "{said}");
+    assert!(said.contains("it broke") && said.contains("run.checkpoint, to go on with"), "{said}");
+    Equilibration::resume(data, &Checkpoint::load(kept).unwrap()).unwrap()
 }
 
 fn lengths(pool: &Pool) -> Vec<f64> {
@@ -208,19 +247,8 @@ fn threads_and_interruptions_change_no_bit() {
     // Stopped in the warm-up and in the production.
     let mut equilibration = Equilibration::new(&data, settings.clone()).unwrap();
     for stop in [25, 90] {
-        let mut count = 0;
-        let halt = equilibration.run(&mut Model::new(chain), Some((&kept, 10)), &mut |_| {
-            count += 1;
-            if count == stop {
-                Continue::Stop
-            } else {
-                Continue::Yes
-            }
-        });
-        assert!(matches!(halt, Err(Error::Interrupted(_))), "{halt:?}");
-        let checkpoint = Checkpoint::load(&kept).unwrap();
-        assert_eq!(checkpoint.settings(), &settings);
-        equilibration = Equilibration::resume(&data, &checkpoint).unwrap();
+        equilibration = stopped_at(stop, equilibration, &data, &mut Model::new(chain), (&kept, 10));
+        assert_eq!(Checkpoint::load(&kept).unwrap().settings(), &settings);
     }
     let pool = equilibration.run(&mut Model::new(chain), None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));
@@ -228,12 +256,7 @@ fn threads_and_interruptions_change_no_bit() {
     // A potential that fails loses the iteration that it cut off, and no more.
     let mut equilibration = Equilibration::new(&data, settings.clone()).unwrap();
     for call in [123, 456] {
-        let mut fails = FailsAt(Model::new(chain), call);
-        let error = equilibration.run(&mut fails, Some((&kept, 10_000)), &mut |_| Continue::Yes).unwrap_err();
-        let said = error.to_string();
-        assert!(matches!(error, Error::Potential { frame: 1, status: Some(3), .. }), "{said}");
-        assert!(said.contains("it broke") && said.contains("run.checkpoint, to go on with"), "{said}");
-        equilibration = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
+        equilibration = failed_at(call, equilibration, &data, Model::new(chain), &kept);
     }
     let pool = equilibration.run(&mut Model::new(chain), None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));

@@ -305,6 +305,8 @@ impl Trainer {
             sliced.share_with(Arc::clone(&company));
         }
         self.company = Some(company);
+        // What was made ahead is of all lines.
+        self.ahead = None;
         Ok(self)
     }
 

@@ -3,8 +3,9 @@
 use ndarray::{ArrayView3, ArrayViewMut1, ArrayViewMut3};
 
 use super::*;
+use crate::equilibrate::checkpoint::LARGEST;
 use crate::fit;
-use crate::potential::{Gdml, Potential};
+use crate::potential::Gdml;
 
 /// A fit to frames of the diatomic molecule whose forces are those of another spring.
 fn guide(stiffness: f64, length: f64) -> Gdml {
@@ -58,18 +59,8 @@ fn a_guide_that_leads_astray_is_left() {
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("run.checkpoint");
     let data = diatomic_frames(100);
-    let mut equilibration = Equilibration::new(&data, small(kelvin)).unwrap();
-    let mut count = 0;
-    let halt = equilibration.run(&mut astray, Some((&kept, 1000)), &mut |_| {
-        count += 1;
-        if count == 150 {
-            Continue::Stop
-        } else {
-            Continue::Yes
-        }
-    });
-    assert!(matches!(halt, Err(Error::Interrupted(_))), "{halt:?}");
-    let mut resumed = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
+    let equilibration = Equilibration::new(&data, small(kelvin)).unwrap();
+    let mut resumed = stopped_at(150, equilibration, &data, &mut astray, (&kept, 1000));
     let again = resumed.run(&mut astray, None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((again.positions, again.report.guided), (pool.positions, false));
     assert!(again.report.warnings.iter().any(|said| said.contains("too far from it to lead")));
@@ -90,19 +81,17 @@ fn threads_and_interruptions_change_no_bit_of_a_led_walk() {
     assert!(one.report.guided);
     let (own, all) = (one.report.own.total(), one.report.decisions.total());
     assert!(own > 0 && own < all / 8, "{own} of {all}");
-    let mut equilibration = Equilibration::new(&data, settings).unwrap();
+    let mut equilibration = Equilibration::new(&data, settings.clone()).unwrap();
     for stop in [25, 70] {
-        let mut count = 0;
-        let halt = equilibration.run(&mut model(), Some((&kept, 10)), &mut |_| {
-            count += 1;
-            if count == stop {
-                Continue::Stop
-            } else {
-                Continue::Yes
-            }
-        });
-        assert!(matches!(halt, Err(Error::Interrupted(_))), "{halt:?}");
-        equilibration = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
+        equilibration = stopped_at(stop, equilibration, &data, &mut model(), (&kept, 10));
+    }
+    let pool = equilibration.run(&mut model(), None, &mut |_| Continue::Yes).unwrap();
+    assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));
+    assert_eq!(pool.report.quantities, one.report.quantities);
+    // A potential that fails where it is to judge an end, in the warm-up and after it, loses that iteration alone.
+    let mut equilibration = Equilibration::new(&data, settings).unwrap();
+    for call in [17, 90] {
+        equilibration = failed_at(call, equilibration, &data, model(), &kept);
     }
     let pool = equilibration.run(&mut model(), None, &mut |_| Continue::Yes).unwrap();
     assert_eq!((&pool.positions, &pool.energies), (&one.positions, &one.energies));
@@ -203,18 +192,37 @@ fn a_guide_leads_a_ladder() {
     // Stopped on the ladder, in its warm-up, and resumed.
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("run.checkpoint");
-    let mut equilibration = Equilibration::new(&data, settings).unwrap();
-    let mut count = 0;
-    let halt = equilibration.run(&mut model, Some((&kept, 1000)), &mut |_| {
-        count += 1;
-        if count == 40 {
-            Continue::Stop
-        } else {
-            Continue::Yes
-        }
-    });
-    assert!(matches!(halt, Err(Error::Interrupted(_))), "{halt:?}");
-    let mut resumed = Equilibration::resume(&data, &Checkpoint::load(&kept).unwrap()).unwrap();
+    let equilibration = Equilibration::new(&data, settings).unwrap();
+    let mut resumed = stopped_at(40, equilibration, &data, &mut model, (&kept, 1000));
     let again = resumed.run(&mut model, None, &mut |_| Continue::Yes).unwrap();
     assert_eq!(again.positions, pool.positions);
+}
+
+/// An end that the potential has no answer for is no state, wherever the guide leads.
+#[test]
+fn a_guide_into_a_hole_is_not_followed() {
+    let kelvin = 1000.0;
+    let mut holed = Model { led: Some(guide(STIFF, LENGTH)), ..Model::new(spring_with_a_hole) };
+    let pool = run(&diatomic_frames(100), &mut holed, small(kelvin)).unwrap();
+    assert!(pool.report.guided && pool.report.converged, "{:?}", pool.report);
+    assert!(pool.report.decisions.not_finite > 0, "{:?}", pool.report.decisions);
+    let width = (BOLTZMANN * kelvin / STIFF).sqrt();
+    assert!(pool.energies.iter().all(|energy| energy.is_finite()));
+    assert!(lengths(&pool).iter().all(|&r| r <= 1.35));
+    near(lengths(&pool).into_iter(), diatomic_mean(0.5, 1.35, kelvin, |r| r), width);
+}
+
+/// A draw of ten steps takes the potential ten evaluations, and some three where a guide of a fifth of the cost leads: that many
+/// more draws are to have room in a checkpoint, with four bytes each.
+#[test]
+fn the_room_of_a_led_run_is_that_of_more_draws() {
+    let data = diatomic_frames(40);
+    let settings = Settings { most_evaluations: LARGEST / 4 * 6, ..small(700.0) };
+    let begun = |model: &mut Model| {
+        let mut run = Equilibration::new(&data, settings.clone()).unwrap();
+        run.run(model, None, &mut |_| Continue::Stop).map(|_| ()).unwrap_err()
+    };
+    assert!(matches!(begun(&mut Model::new(spring)), Error::Interrupted(_)));
+    let refused = begun(&mut led_by(guide(STIFF, LENGTH)));
+    assert!(matches!(refused, Error::Usage(_)) && refused.to_string().contains("ask for fewer"), "{refused}");
 }

@@ -211,4 +211,8 @@ impl Potential for FailsAt {
     fn identity(&self) -> String {
         self.0.identity()
     }
+
+    fn guide(&self) -> Option<(Gdml, f64)> {
+        self.0.guide()
+    }
 }
