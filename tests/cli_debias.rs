@@ -206,9 +206,13 @@ fn from_a_window_to_refined_seeds() {
                  --pool 1500 --temperature 500K --steps 600";
     let said = good(&folder, train);
     let stages = folder.join("m.safetensors.stages");
-    for word in
-        ["fit (written to", "equilibrated states (written to", "1500 at 500 K", "1500 frames of 3 atoms"]
-    {
+    for word in [
+        "fit (written to",
+        "equilibrated states (written to",
+        "1500 at 500 K",
+        "1500 frames of 3 atoms",
+        "noise times",
+    ] {
         assert!(said.contains(word), "'{word}' is not in: {said}");
     }
     let (field, pool) = (stage(&stages, "fit-"), stage(&stages, "pool-"));
@@ -220,6 +224,8 @@ fn from_a_window_to_refined_seeds() {
     assert_eq!(record.calibration["data_frames"], 600);
     assert_eq!(record.calibration["fit"]["frames"].as_array().unwrap().len(), 40);
     assert_eq!(record.calibration["equilibration"]["converged"], true);
+    let factor = record.calibration["amplitude"]["factor"].as_f64().unwrap();
+    assert!((0.94..=1.06).contains(&factor), "{factor}");
     // Three stiff modes: half of kT each, and a little for anharmonicity. The true potential is asked.
     let molecule = water();
     let mean = |data: &Dataset| {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use serde_json::{json, Value};
 
-pub use amplitude::{amplitude, Amplitude};
+pub use amplitude::{amplitude, Amplitude, EVALUATIONS};
 pub use stages::Stages;
 
 use crate::dataset::{self, Dataset, ReadOptions, WriteOptions, Writer};

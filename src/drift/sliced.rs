@@ -82,9 +82,11 @@ pub fn transport(x: &Tensor, sorted: &Tensor) -> Result<Tensor> {
     let x = x.f_detach()?;
     if x.size() != sorted.size() || x.dim() != 2 || x.f_kind()? != sorted.f_kind()? {
         return Err(Error::usage(format!(
-            "projections of batch and data differ: {:?} and {:?}",
+            "projections of batch and data differ: {:?} of {:?} and {:?} of {:?}",
             x.size(),
-            sorted.size()
+            x.f_kind()?,
+            sorted.size(),
+            sorted.f_kind()?
         )));
     }
     if x.device().is_cuda() {

@@ -239,6 +239,44 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_was_stopped_is_shared_out() {
+        let settings = settings(Method::Sliced, 512);
+        let undisturbed = ended(trainer(&settings));
+        for got in together(2, |rank| {
+            tch::set_num_threads(1);
+            let mut trainer = trainer(&settings);
+            assert!(trainer.run(None, &mut |_| Continue::Stop).is_err());
+            ended(trainer.among(Box::new(rank)).unwrap())
+        }) {
+            assert!(got == undisturbed);
+        }
+    }
+
+    /// What is made ahead is made with all kinds of rows; whoever makes it makes the same.
+    #[test]
+    fn threads_change_no_bit() {
+        let data = Springs::new(&ETHANOL).canonical(300.0, 200, 1);
+        for (method, torsion_lines, size_weight) in
+            [(Method::Sliced, 8, 0.15), (Method::Sliced, 0, 0.0), (Method::ForceAligned, 8, 0.0)]
+        {
+            let settings = Settings { torsion_lines, size_weight, ..settings(method, 300) };
+            let new = || Trainer::new(&data, settings.clone(), Device::Cpu).unwrap();
+            let of = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                pool.install(|| ended(new()))
+            };
+            let alone = of(1);
+            assert!(of(3) == alone && ended(new()) == alone, "{method}");
+            // A run that is at its end goes on to the same end.
+            let mut done = new();
+            done.run(None, &mut |_| Continue::Yes).unwrap();
+            assert!(
+                ended(Trainer::resume(&data, &done.checkpoint().unwrap(), Device::Cpu).unwrap()) == alone
+            );
+        }
+    }
+
+    #[test]
     fn ranks_that_differ_and_ranks_without_work_are_refused() {
         let few = settings(Method::Sliced, 2);
         let said = together(3, |rank| trainer(&few).among(Box::new(rank)).unwrap_err().to_string());

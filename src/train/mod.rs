@@ -458,7 +458,8 @@ impl Trainer {
         work: impl FnOnce(&Trainer) -> Result<T>,
     ) -> Result<(T, Option<(usize, Prepared)>)> {
         let next = self.step + 1;
-        if next == self.settings.steps || rayon::current_num_threads() == 1 || tch::get_num_threads() != 1 {
+        let free = self.device == tch::Device::Cpu && rayon::current_num_threads() > 1;
+        if next == self.settings.steps || !free || tch::get_num_threads() != 1 {
             return Ok((work(self)?, None));
         }
         let (preparation, plan) = (self.objective.preparation(self.device), &self.plan);

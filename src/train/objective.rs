@@ -19,7 +19,7 @@ pub enum Objective {
 /// What a step draws, and what the data gives for it. No weight has a part in it: it can be made while the step before is still
 /// under way.
 #[derive(Debug)]
-pub struct Prepared {
+pub(super) struct Prepared {
     /// The numbers.
     pub drawn: Drawn,
     /// Where the loss is sliced.
@@ -76,7 +76,7 @@ impl Objective {
     /// [`Error::Numeric`] where that was prepared for another loss; where libtorch refuses.
     ///
     /// [`Error::Numeric`]: crate::Error::Numeric
-    pub fn loss(&self, positions: &Tensor, prepared: &Prepared) -> Result<Tensor> {
+    pub(super) fn loss(&self, positions: &Tensor, prepared: &Prepared) -> Result<Tensor> {
         match (self, &prepared.aim) {
             (Objective::Sliced(sliced), Some(aim)) => sliced.loss(positions, aim),
             (Objective::Kernel(kernel), None) => kernel.loss(positions, &prepared.drawn),

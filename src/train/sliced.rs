@@ -109,7 +109,7 @@ impl Sliced {
         let (p, n) = (pairs as i64, frames as i64);
         let atoms = dataset.species.len();
         let (mut torsions, mut harmonics) = (None, None);
-        if !quads.is_empty() {
+        if !quads.is_empty() && settings.torsion_lines > 0 {
             let all = dataset.positions.view().permuted_axes([1, 2, 0]);
             let all = single(all.iter().copied(), &[atoms as i64, 3, n], device)?;
             let angles = Torsions::new(quads, HARMONICS, device)?;

@@ -45,7 +45,8 @@ pub enum Kind {
 #[derive(Args)]
 #[command(next_help_heading = "Equilibration before training")]
 pub struct Debias {
-    /// Learn equilibrated states at --temperature instead of the frames.
+    /// Learn equilibrated states at --temperature instead of the frames. With fit and potential, the amplitude of the sampler's noise
+    /// is then set by its samples' energies.
     #[arg(long, value_enum, default_value_t)]
     debias: Kind,
     /// A potential, as gdml:FILE, torchscript:FILE or plugin:LIB.so:options: the one that --debias potential equilibrates
@@ -61,7 +62,8 @@ pub struct Debias {
     /// Equilibrate with a fitted potential whatever its errors are.
     #[arg(long)]
     accept_fit: bool,
-    /// The most evaluations of one frame by the potential; an equilibration that stops there goes on with a higher one.
+    /// The most evaluations of one frame by the potential for the equilibration; one that stops there goes on with a higher one. Up
+    /// to 240,000 more judge the samples' energies after the training.
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Learn from the states also where the limit is reached before they have converged.
@@ -84,8 +86,8 @@ pub struct Prepared {
     pub weights: Option<Vec<f64>>,
     /// How they came about, for the sampler's record.
     pub record: Value,
-    /// What they were equilibrated with.
-    pub potential: Option<Box<dyn Potential>>,
+    /// What they were equilibrated with, and how many of them are independent.
+    pub potential: Option<(Box<dyn Potential>, f64)>,
 }
 
 impl Debias {
@@ -255,6 +257,8 @@ impl Debias {
         if potential.region().is_some() {
             judged(self.accept_fit, calibrate::check_pool(&pool, kelvin))?;
         }
+        // The energy is watched first.
+        let independent = pool.report["quantities"][0]["effective"].as_f64().unwrap_or(0.0);
         // Not how fast it went: the same data give the same sampler, to the byte.
         let mut equilibration = pool.report;
         if let Some(entries) = equilibration.as_object_mut() {
@@ -267,7 +271,7 @@ impl Debias {
             "fit": fitted,
             "equilibration": equilibration,
         });
-        Ok(Prepared { data: pool.value, weights: None, record, potential: Some(potential) })
+        Ok(Prepared { data: pool.value, weights: None, record, potential: Some((potential, independent)) })
     }
 
     fn fitted(
@@ -348,21 +352,38 @@ impl Debias {
 pub fn calibrated(
     model: &mut Model,
     potential: &mut dyn Potential,
+    independent: f64,
     energies: &Array1<f64>,
     quiet: bool,
 ) -> Result<Value> {
-    let found = match calibrate::amplitude(model, potential, energies.view()) {
+    let bar = Bar::new(quiet, "judging energies", "evaluations");
+    let found = calibrate::amplitude(model, potential, energies.view(), independent, &mut |done| {
+        bar.set(done, Some(calibrate::EVALUATIONS));
+        match interrupted() {
+            true => Err(Error::Interrupted("stopped while the samples' energies were judged".into())),
+            false => Ok(()),
+        }
+    });
+    bar.done();
+    let found = match found {
         Ok(found) => found,
+        Err(error @ Error::Interrupted(_)) => return Err(error),
         Err(error) => {
             log::warn!("the amplitude of the noise is left as it is: {error}");
-            return Ok(Value::Null);
+            return Ok(json!({ "left": error.to_string() }));
         }
     };
+    if found.beyond {
+        log::warn!(
+            "the samples' energies are {:.2} kcal/mol from the states' somewhere between the 5 and 95 % points, more than the              amplitude of the noise can mend; train for more steps",
+            found.before
+        );
+    }
     if !quiet {
         say(&format!(
             "noise times {:.3}: the 5 to 95 % points of the samples' energies are within {:.2} kcal/mol of the states' ({:.2} \
-             before)",
-            found.factor, found.after, found.before
+             before, standard error {:.2})",
+            found.factor, found.after, found.before, found.error
         ))?;
     }
     serde_json::to_value(found).map_err(|error| Error::Numeric(error.to_string()))

@@ -94,6 +94,21 @@ fn facts(trainer: &Trainer, data: &Dataset, record: &Value) -> Vec<(String, Stri
             ),
         );
     }
+    let amplitude = &record["amplitude"];
+    if let Some(factor) = amplitude["factor"].as_f64() {
+        add(
+            "amplitude of the noise",
+            format!(
+                "times {factor:.3}; the 5 to 95 % points of the samples' energies are within {} kcal/mol of the states', {} before, \
+                 standard error {}",
+                number(&amplitude["after"]),
+                number(&amplitude["before"]),
+                number(&amplitude["error"])
+            ),
+        );
+    } else if let Some(why) = amplitude["left"].as_str() {
+        add("amplitude of the noise", format!("left as it is: {why}"));
+    }
     if let Some(effective) = record["weights"]["effective"].as_f64() {
         add("weights by mean force", format!("{:.0} % of the frames count", 100.0 * effective));
     }

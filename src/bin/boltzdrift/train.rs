@@ -174,7 +174,8 @@ impl Train {
         }
         let weights = weights.as_deref();
         // Training shares out the batch itself; libtorch's threads would wait for each other in every operation. Not
-        // before: a potential on libtorch wants them.
+        // before and after: a potential on libtorch wants them.
+        let threads = device::threads();
         device::use_threads(1);
         let mut trainer = match &checkpoint {
             None => Trainer::weighted(&data, settings, device, weights)?,
@@ -214,8 +215,19 @@ impl Train {
             return Ok(());
         }
         let mut model = trainer.export()?;
-        if let (Some(potential), Some(energies)) = (&mut potential, &data.energies) {
-            record["amplitude"] = debias::calibrated(&mut model, potential.as_mut(), energies, quiet)?;
+        if let (Some((potential, independent)), Some(energies)) = (&mut potential, &data.energies) {
+            // A stop from here on costs no step.
+            trainer.checkpoint()?.save(&kept)?;
+            device::use_threads(threads);
+            record["amplitude"] =
+                debias::calibrated(&mut model, potential.as_mut(), *independent, energies, quiet).map_err(
+                    |error| match error {
+                        Error::Interrupted(said) => {
+                            Error::Interrupted(format!("{said}; continue with --resume {}", kept.display()))
+                        }
+                        other => other,
+                    },
+                )?;
         }
         let (mut model, figures) = quality::with_figures(&trainer, model, &data, weights)?;
         let summary = format!(
