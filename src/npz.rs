@@ -31,6 +31,36 @@ pub(crate) fn in_proportion(bytes: u64, packed: u64) -> bool {
 pub(crate) const OUT_OF_PROPORTION: &str =
     "is packed more than 64 to 1, as no positions or forces are; if it is meant so, save the file with numpy.savez, unpacked";
 
+/// Brackets within brackets of a header: a dictionary that holds a tuple, or a list of tuples where there are fields.
+const DEEPEST_HEADER: usize = 3;
+
+/// Whether the brackets of an array's header are deeper in each other than NumPy writes them for numbers. The parser tries every
+/// bracket as one thing and then as another, so that its time doubles with each level: some dozens would take forever.
+pub(crate) fn too_deep(header: &[u8]) -> bool {
+    let (mut depth, mut quote, mut escaped) = (0_usize, None, false);
+    for &byte in header {
+        match (quote, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(mark), _) if mark == byte => quote = None,
+            (Some(_), _) => (),
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'{' | b'[' | b'(') => depth += 1,
+            // Where one too many closes, the parser ends.
+            (None, b'}' | b']' | b')') => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+        if depth > DEEPEST_HEADER {
+            return true;
+        }
+    }
+    false
+}
+
+/// What to say of such an array.
+pub(crate) const TOO_DEEP: &str =
+    "has a header of brackets within brackets, which no array of numbers has; the file is damaged";
+
 /// An open `.npz` file.
 pub(crate) struct Npz {
     path: PathBuf,
@@ -82,12 +112,18 @@ impl Npz {
         if read.is_err() || !start.starts_with(b"\x93NUMPY") || length > LONGEST_HEADER {
             return Err(wrong("has no NumPy header; the file is damaged".into()));
         }
+        let mut header = start[if start[6] == 1 { 10 } else { 12 }..].to_vec();
+        let damaged = |error: std::io::Error| {
+            wrong(format!("is damaged ({}); copy the file again", one_line(&error.to_string())))
+        };
+        (&mut entry).take(u64::from(length)).read_to_end(&mut header).map_err(damaged)?;
+        if too_deep(&header) {
+            return Err(wrong(TOO_DEEP.into()));
+        }
         // A size that is a lie ends here too: what is larger is refused below by its shape.
         std::io::copy(&mut entry.take(MOST_NUMBERS * 8 + LONGEST_TEXT), &mut std::io::sink())
             .map(|_| packed)
-            .map_err(|error| {
-                wrong(format!("is damaged ({}); copy the file again", one_line(&error.to_string())))
-            })
+            .map_err(damaged)
     }
 
     /// An array of numbers of any integer or real type, in its shape; an error where it is missing.
@@ -182,5 +218,28 @@ impl Npz {
             char::from_u32(code).unwrap_or('\u{fffd}')
         });
         Ok(letters.filter(|&letter| letter != '\0').collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_of_numbers_are_shallow() {
+        for good in [
+            "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 4), }\n",
+            "{'descr': [('a', '<f8'), ('b', '<i4')], 'fortran_order': False, 'shape': (3,), }",
+            "{'descr': '((((((((', \"shape\": '\\'[[[[[[', 'b': '}}}}}'}",
+            "",
+        ] {
+            assert!(!too_deep(good.as_bytes()), "{good}");
+        }
+        let deep = |open: &str| format!("{{'descr': {}, 'shape': (3,)}}", open.repeat(60));
+        for bad in
+            [deep("{"), deep("("), deep("["), deep("'a(', ["), deep("'}': {"), deep("{(["), deep("'\\'', {")]
+        {
+            assert!(too_deep(bad.as_bytes()), "{bad}");
+        }
     }
 }

@@ -17,7 +17,7 @@ use super::lammps::shown;
 use super::whole::Vector;
 use super::ReadOptions;
 use crate::error::Place;
-use crate::npz::{in_proportion, OUT_OF_PROPORTION};
+use crate::npz::{in_proportion, too_deep, OUT_OF_PROPORTION, TOO_DEEP};
 use crate::{Error, Result};
 
 /// Deflate packs at most about 1032 to 1.
@@ -126,9 +126,15 @@ impl Archive {
         if !start.starts_with(b"\x93NUMPY") || length > LONGEST_HEADER || length > size {
             return Err(bad("has no NumPy header; the file is damaged".into()));
         }
+        let prefix = if start[6] == 1 { 10 } else { 12 };
+        let mut start = start.to_vec();
+        let rest = (prefix + length).saturating_sub(start.len() as u64);
+        (&mut member).take(rest).read_to_end(&mut start).map_err(cut)?;
+        if too_deep(&start[prefix as usize..]) {
+            return Err(bad(TOO_DEEP.into()));
+        }
         let mut reader = Cursor::new(start).chain(member);
         let header = NpyHeader::from_reader(&mut reader).map_err(cut)?;
-        let prefix = if start[6] == 1 { 10 } else { 12 };
         let body = size.saturating_sub(prefix + length);
         let DType::Plain(kind) = header.dtype() else {
             return Err(bad("is no plain array of numbers".into()));

@@ -21,7 +21,7 @@ use crate::args::{distinct, judged};
 use crate::terminal::{interrupted, say, Bar};
 
 /// Steps of a sliced training on equilibrated states.
-const STEPS: usize = 20_000;
+const STEPS: usize = 15_000;
 /// States to learn from: twice as many as `equilibrate` gives, which hardly takes longer.
 const POOL: usize = 20_000;
 /// Weight of the whitened distances' length in such a training.

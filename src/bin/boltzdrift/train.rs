@@ -36,7 +36,7 @@ pub struct Train {
     /// Temperature of the data, for example 500K; recorded in the sampler.
     #[arg(long, value_name = "T")]
     temperature: Option<String>,
-    /// Optimizer steps; 10000 with sliced, 20000 on equilibrated states and with the paper's methods where absent.
+    /// Optimizer steps; 10000 with sliced, 15000 on equilibrated states, 20000 with the paper's methods where absent.
     #[arg(long, value_name = "N")]
     steps: Option<usize>,
     /// Seed of weights, noise and batches.
