@@ -196,8 +196,8 @@ def train(
         lines: Random lines of whitened distances a step (sliced).
         torsion_lines: Random lines of each rotatable bond a step (sliced).
         size_weight: Weight of the whitened distances' length beside the lines, in lines (sliced); None for 0.
-            On equilibrated states the command line's `train --debias fit` takes 0.15 and 15,000 steps, and then
-            sets the amplitude of the noise by the samples' energies, which is not to be had here.
+            On equilibrated states the command line's `train --debias fit` takes 0.15 and 15,000 steps, and
+            then sets the amplitude of the noise by the samples' energies, which is not to be had here.
         omega: Force interpolation weight (fi).
         gamma: Force alignment strength (fk).
         tau: Bandwidth (kernel methods).
