@@ -91,7 +91,7 @@ pub fn amplitude(
     if before <= error {
         return Ok(found);
     }
-    let (factor, _) = best(&tried);
+    let factor = best(&tried);
     found.beyond = [FACTORS[0], FACTORS[FACTORS.len() - 1]].contains(&factor);
     if factor != 1.0 && !found.beyond {
         // Of other samples than those by which it was chosen.
@@ -104,9 +104,9 @@ pub fn amplitude(
     Ok(found)
 }
 
-/// The factor whose largest difference is the least, reckoned between those tried, and that difference. A factor whose samples
+/// The factor whose largest difference is the least, reckoned between those tried. A factor whose samples
 /// cannot be judged has differences that are not finite, and is not taken.
-fn best(tried: &[Vec<f64>]) -> (f64, f64) {
+fn best(tried: &[Vec<f64>]) -> f64 {
     let (mut factor, mut least) = (1.0, largest(&tried[ONE]));
     for (pair, ends) in tried.windows(2).zip(FACTORS.windows(2)) {
         if !pair.iter().all(|one| largest(one).is_finite()) {
@@ -122,7 +122,7 @@ fn best(tried: &[Vec<f64>]) -> (f64, f64) {
             }
         }
     }
-    (factor, least)
+    factor
 }
 
 /// The model of `factor` times its noise.

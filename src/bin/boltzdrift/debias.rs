@@ -375,7 +375,8 @@ pub fn calibrated(
     };
     if found.beyond {
         log::warn!(
-            "the samples' energies are {:.2} kcal/mol from the states' somewhere between the 5 and 95 % points, more than the              amplitude of the noise can mend; train for more steps",
+            "the samples' energies are {:.2} kcal/mol from the states' somewhere between the 5 and 95 % points, more than the \
+             amplitude of the noise can mend; train for more steps",
             found.before
         );
     }
