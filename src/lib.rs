@@ -20,6 +20,7 @@
 #[cfg(feature = "train")]
 extern crate openblas_src as _;
 
+mod aligned;
 #[cfg(all(test, feature = "train"))]
 #[path = "../tests/analytic/mod.rs"]
 mod analytic;

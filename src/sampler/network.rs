@@ -4,6 +4,7 @@
 //! multiply-add is rounded once by definition, so the bytes depend neither on the instruction set nor
 //! on how rows and columns are tiled: one row alone and a row in a large batch give the same.
 
+use crate::aligned::Aligned;
 use crate::vector_exp::exp_f32;
 use crate::{Error, Result};
 
@@ -31,9 +32,9 @@ pub struct Layer {
 struct Packed {
     inputs: usize,
     outputs: usize,
-    /// Panels of `WIDTH` columns, each (inputs, WIDTH), zero-padded.
-    weight: Vec<f32>,
-    bias: Vec<f32>,
+    /// Panels of `WIDTH` columns, (ceil(outputs / WIDTH), inputs, WIDTH), zero-padded.
+    weight: Vec<Piece>,
+    bias: Vec<Piece>,
 }
 
 /// The layers packed for inference. SiLU stands between layers, none after the last.
@@ -63,13 +64,15 @@ impl Network {
             .iter()
             .map(|layer| {
                 let panels = layer.outputs.div_ceil(WIDTH);
-                let mut weight = vec![0.0; panels * layer.inputs * WIDTH];
-                let mut bias = vec![0.0; panels * WIDTH];
-                bias[..layer.outputs].copy_from_slice(&layer.bias);
+                let mut weight = vec![EMPTY; panels * layer.inputs];
+                let mut bias = vec![EMPTY; panels];
+                for (piece, values) in bias.iter_mut().zip(layer.bias.chunks(WIDTH)) {
+                    piece[..values.len()].copy_from_slice(values);
+                }
                 for (j, row) in layer.weight.chunks_exact(layer.inputs).enumerate() {
-                    let base = (j / WIDTH) * layer.inputs * WIDTH + j % WIDTH;
-                    for (k, &w) in row.iter().enumerate() {
-                        weight[base + k * WIDTH] = w;
+                    let panel = &mut weight[(j / WIDTH) * layer.inputs..][..layer.inputs];
+                    for (piece, &w) in panel.iter_mut().zip(row) {
+                        piece[j % WIDTH] = w;
                     }
                 }
                 Packed { inputs: layer.inputs, outputs: layer.outputs, weight, bias }
@@ -118,7 +121,7 @@ impl Forward<'_> {
         let (Some(first), Some(last)) = (layers.first(), layers.last()) else { return Vec::new() };
         let panels = |columns: usize| columns.div_ceil(WIDTH);
         let widest = layers.iter().map(|layer| layer.outputs).max().unwrap_or(0).max(first.inputs);
-        let mut x = vec![[0.0; WIDTH]; rows * panels(widest)];
+        let mut x = vec![EMPTY; rows * panels(widest)];
         let mut y = x.clone();
         for (row, values) in input.chunks_exact(first.inputs).enumerate() {
             for (panel, values) in values.chunks(WIDTH).enumerate() {
@@ -127,13 +130,9 @@ impl Forward<'_> {
         }
         for (number, layer) in layers.iter().enumerate() {
             let to = &mut y[..rows * panels(layer.outputs)];
-            let task = Task { layer, x: &x[..rows * panels(layer.inputs)], rows };
+            let bent = number + 1 < layers.len();
+            let task = Task { layer, x: &x[..rows * panels(layer.inputs)], rows, bent };
             task.run::<S, V, R, P, ALONE>(simd, to);
-            if number + 1 < layers.len() {
-                for value in to.as_flattened_mut() {
-                    *value = silu(*value);
-                }
-            }
             std::mem::swap(&mut x, &mut y);
         }
         let mut out = vec![0.0; rows * last.outputs];
@@ -146,8 +145,9 @@ impl Forward<'_> {
     }
 }
 
-/// Sixteen columns of one row.
-type Piece = [f32; WIDTH];
+/// Sixteen columns of one row: a cache line.
+type Piece = Aligned<[f32; WIDTH]>;
+const EMPTY: Piece = Aligned([0.0; WIDTH]);
 
 /// A layer and what it is applied to.
 #[derive(Clone, Copy)]
@@ -157,6 +157,8 @@ struct Task<'a> {
     /// after one address.
     x: &'a [Piece],
     rows: usize,
+    /// Whether SiLU follows.
+    bent: bool,
 }
 
 impl Task<'_> {
@@ -219,18 +221,19 @@ impl Task<'_> {
     ) {
         let Packed { inputs, weight, bias, .. } = self.layer;
         let n = *inputs;
-        let weights: [&[S::f32s]; P] =
-            std::array::from_fn(|p| S::as_simd_f32s(&weight[(panel + p) * n * WIDTH..][..n * WIDTH]).0);
-        let bias = S::as_simd_f32s(&bias[panel * WIDTH..][..P * WIDTH]).0;
-        let mut sum: [[[S::f32s; V]; P]; R] =
-            [std::array::from_fn(|p| std::array::from_fn(|v| bias[p * V + v])); R];
+        let vectors = |piece: &Piece| -> [S::f32s; V] {
+            let all = S::as_simd_f32s(&**piece).0;
+            std::array::from_fn(|v| all[v])
+        };
+        let weights: [&[Piece]; P] = std::array::from_fn(|p| &weight[(panel + p) * n..][..n]);
+        let bias = &bias[panel..][..P];
+        let mut sum: [[[S::f32s; V]; P]; R] = [std::array::from_fn(|p| vectors(&bias[p])); R];
         for (block, start) in (0..n).step_by(WIDTH).enumerate() {
             let columns = WIDTH.min(n - start);
             let x = &self.x[block * self.rows + row..][..R];
-            let weights: [&[S::f32s]; P] = std::array::from_fn(|p| &weights[p][start * V..][..columns * V]);
+            let weights: [&[Piece]; P] = std::array::from_fn(|p| &weights[p][start..][..columns]);
             for k in 0..columns {
-                let w: [[S::f32s; V]; P] =
-                    std::array::from_fn(|p| std::array::from_fn(|v| weights[p][k * V + v]));
+                let w: [[S::f32s; V]; P] = std::array::from_fn(|p| vectors(&weights[p][k]));
                 for r in 0..R {
                     let a = simd.splat_f32s(x[r][k]);
                     for p in 0..P {
@@ -242,8 +245,17 @@ impl Task<'_> {
             }
         }
         for p in 0..P {
+            let to = &mut y[(panel + p) * self.rows + row..][..R];
             for r in 0..R {
-                S::as_mut_simd_f32s(&mut y[(panel + p) * self.rows + row + r]).0.copy_from_slice(&sum[r][p]);
+                S::as_mut_simd_f32s(&mut *to[r]).0.copy_from_slice(&sum[r][p]);
+            }
+            if self.bent {
+                // A loop, as a closure's exponential would not be compiled with the vector instructions.
+                for piece in to {
+                    for value in piece.iter_mut() {
+                        *value = silu(*value);
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView3, ArrayViewMut3};
 
-use super::sums::{Lanes, Sums, LANES};
+use super::sums::{Lanes, Sums, LANES, ZERO};
 
 /// What eight frames' distances are made with, and what becomes of them.
 #[derive(Debug)]
@@ -31,9 +31,8 @@ pub(super) struct Layout<'a> {
 impl Tile {
     /// Room for frames of so many atoms.
     pub fn new(atoms: usize) -> Self {
-        let zero = [0.0; LANES];
         let pairs = atoms * (atoms - 1) / 2;
-        Tile { r: vec![zero; 3 * atoms], inverses: vec![zero; pairs], forces: vec![zero; 3 * atoms] }
+        Tile { r: vec![ZERO; 3 * atoms], inverses: vec![ZERO; pairs], forces: vec![ZERO; 3 * atoms] }
     }
 
     /// Takes up to eight frames (B, n, 3) and fills in the descriptors, weighted and less their mean, (D). Lanes without a
@@ -72,7 +71,7 @@ impl pulp::WithSimd for Inverses<'_> {
         let constants = layout.center.iter().zip(layout.weights);
         let pairs = layout.pairs.iter().zip(constants).zip(tile.inverses.iter_mut().zip(x));
         for ((&(i, j), (center, weight)), (inverse, x)) in pairs {
-            let mut square = [0.0; LANES];
+            let mut square = [0.0_f64; LANES];
             for (a, b) in r[3 * i..][..3].iter().zip(&r[3 * j..][..3]) {
                 for lane in 0..LANES {
                     let d = a[lane] - b[lane];
@@ -101,7 +100,7 @@ impl pulp::WithSimd for Forces<'_> {
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Forces { layout: Layout { pairs, weights, q, scale, .. }, tile, x, sums } = self;
         let (r, forces) = (tile.r.as_slice(), tile.forces.as_mut_slice());
-        forces.fill([0.0; LANES]);
+        forces.fill(ZERO);
         let slopes = x.iter().zip(weights).zip(sums.pull.iter().zip(&sums.push)).zip(&tile.inverses);
         for (&(i, j), (((x, weight), (pull, push)), inverse)) in pairs.iter().zip(slopes) {
             let mut factor = [0.0; LANES];

@@ -18,7 +18,7 @@ use ndarray::{s, Array1, Array2, ArrayView3, ArrayViewMut1, ArrayViewMut3, Axis}
 use sha2::{Digest, Sha256};
 
 use self::distances::{Layout, Tile};
-use self::sums::{Centers, LANES};
+use self::sums::{Centers, LANES, ZERO};
 use super::{Potential, Region};
 use crate::dataset::elements::symbol;
 use crate::{Error, Result};
@@ -261,7 +261,7 @@ impl Gdml {
             scale: self.parts.scale,
         };
         let count = frames.div_ceil(LANES);
-        let mut x = vec![[0.0; LANES]; count * width];
+        let mut x = vec![ZERO; count * width];
         let mut tiles: Vec<Tile> = (0..count).map(|_| Tile::new(self.parts.species.len())).collect();
         let mut sums: Vec<_> = (0..count).map(|_| self.centers.room()).collect();
         let some = positions.axis_chunks_iter(Axis(0), LANES);

@@ -7,18 +7,20 @@
 //!
 //! In double precision throughout: the coefficients of a smooth kernel are up to 1e12 kcal/mol, and cancel.
 
-use crate::vector_exp::exp_f64;
+use crate::aligned::Aligned;
+use crate::vector_exp::exp_f64s;
 
 /// Frames side by side: two AVX2 registers, one AVX-512 register.
 pub(super) const LANES: usize = 8;
-/// Numbers of a panel, multiplied with the same frames: 6 x 2 registers hold the sums with AVX2, those of two tiles of
+/// Numbers of a panel, multiplied with the same frames: 6 x 2 registers hold the sums with AVX2, those of four tiles of
 /// frames with AVX-512.
 const PANEL: usize = 6;
 /// Centers that go through the four products while they are in the cache; a multiple of the panel.
 const CENTERS: usize = 120;
 
-/// One number for each of the frames.
-pub(super) type Lanes = [f64; LANES];
+/// One number for each of the frames: a cache line.
+pub(super) type Lanes = Aligned<[f64; LANES]>;
+pub(super) const ZERO: Lanes = Aligned([0.0; LANES]);
 
 /// Centers of one block. Missing ones at the end of the last block are zero and add nothing.
 #[derive(Debug, Clone)]
@@ -52,7 +54,6 @@ pub(super) struct Sums {
     pub push: Vec<Lanes>,
     left: Vec<Lanes>,
     right: Vec<Lanes>,
-    kernel: Vec<Lanes>,
 }
 
 impl Centers {
@@ -88,16 +89,14 @@ impl Centers {
 
     /// Room for the sums of eight frames.
     pub fn room(&self) -> Sums {
-        let zero = [0.0; LANES];
         let padded = self.descriptors.next_multiple_of(PANEL);
         Sums {
-            energy: zero,
-            sum: zero,
-            pull: vec![zero; padded],
-            push: vec![zero; padded],
-            left: vec![zero; CENTERS],
-            right: vec![zero; CENTERS],
-            kernel: vec![zero; CENTERS],
+            energy: ZERO,
+            sum: ZERO,
+            pull: vec![ZERO; padded],
+            push: vec![ZERO; padded],
+            left: vec![ZERO; CENTERS],
+            right: vec![ZERO; CENTERS],
         }
     }
 
@@ -115,36 +114,37 @@ impl Centers {
         out: &mut [Sums],
     ) {
         for out in out.iter_mut() {
-            (out.energy, out.sum) = ([0.0; LANES], [0.0; LANES]);
-            out.pull.fill([0.0; LANES]);
-            out.push.fill([0.0; LANES]);
+            (out.energy, out.sum) = (ZERO, ZERO);
+            out.pull.fill(ZERO);
+            out.push.fill(ZERO);
         }
-        let tile = |k: usize| &x[k * self.descriptors..][..self.descriptors];
         for block in &self.blocks {
-            let mut first = 0;
-            for out in out.chunks_mut(T) {
-                match <&mut [Sums; T]>::try_from(&mut *out) {
-                    Ok(out) => {
-                        self.tiles::<S, V, T>(simd, block, std::array::from_fn(|t| tile(first + t)), out);
-                    }
-                    // Fewer are left.
-                    Err(_) => out.iter_mut().enumerate().for_each(|(t, out)| {
-                        self.tiles::<S, V, 1>(simd, block, [tile(first + t)], std::array::from_mut(out));
-                    }),
-                }
-                first += T;
+            let mut x = x.chunks_exact(self.descriptors);
+            let mut rest = out.chunks_exact_mut(T);
+            for out in &mut rest {
+                self.tiles::<S, V, T>(simd, block, &mut x, out);
+            }
+            let mut rest = rest.into_remainder().chunks_exact_mut(2);
+            for out in &mut rest {
+                self.tiles::<S, V, 2>(simd, block, &mut x, out);
+            }
+            for out in rest.into_remainder().chunks_exact_mut(1) {
+                self.tiles::<S, V, 1>(simd, block, &mut x, out);
             }
         }
     }
 
+    /// T tiles, as many as there are sums, and the next ones of x.
     #[inline(always)]
     fn tiles<S: pulp::Simd, const V: usize, const T: usize>(
         &self,
         simd: S,
         block: &Block,
-        x: [&[Lanes]; T],
-        out: &mut [Sums; T],
+        rest: &mut std::slice::ChunksExact<Lanes>,
+        out: &mut [Sums],
     ) {
+        let Ok(out) = <&mut [Sums; T]>::try_from(out) else { return };
+        let x: [&[Lanes]; T] = std::array::from_fn(|_| rest.next().unwrap_or_default());
         for (which, panels) in block.forth.iter().enumerate() {
             let mut x = x.into_iter();
             let to = out.each_mut().map(|out| {
@@ -154,7 +154,7 @@ impl Centers {
             product::<S, V, T>(simd, panels, to, false);
         }
         for (x, out) in x.into_iter().zip(out.iter_mut()) {
-            self.kernel(block, x, out);
+            self.kernel::<S, V>(simd, block, x, out);
         }
         let back = out.each_mut().map(|out| (out.left.as_slice(), out.pull.as_mut_slice()));
         product::<S, V, T>(simd, &block.back[0], back, true);
@@ -163,42 +163,53 @@ impl Centers {
     }
 
     /// From the products forth of a tile of frames to the factors of those back.
+    ///
+    /// Vectors are written out: the compiler would take eight centers at once, each number of them from a line of its own.
     #[inline(always)]
-    fn kernel(&self, block: &Block, x: &[Lanes], out: &mut Sums) {
-        let mut own = [0.0; LANES];
-        for x in x {
-            for c in 0..LANES {
-                own[c] = (self.q * x[c]).mul_add(self.q * x[c], own[c]);
+    fn kernel<S: pulp::Simd, const V: usize>(&self, simd: S, block: &Block, x: &[Lanes], out: &mut Sums) {
+        let all = |value| simd.splat_f64s(value);
+        let (q, amplitude, zero) = (all(self.q), all(self.amplitude), all(0.0));
+        let steep = all(-2.0 * self.q * self.q);
+        let mut own = [zero; V];
+        for x in x.iter().map(vectors::<S, V>) {
+            for v in 0..V {
+                let scaled = simd.mul_f64s(q, x[v]);
+                own[v] = simd.mul_add_f64s(scaled, scaled, own[v]);
             }
         }
-        for (left, square) in out.left.iter_mut().zip(&block.squares) {
-            for c in 0..LANES {
-                // n^2 = q^2 |x - X|^2; a comparison, unlike f64::max, keeps a NaN.
-                let n2 = (-2.0 * self.q * self.q).mul_add(left[c], own[c] + square);
-                left[c] = if n2 < 0.0 { 0.0 } else { n2 };
+        let (mut energy, mut sum) = (vectors::<S, V>(&out.energy), vectors::<S, V>(&out.sum));
+        let constants = block.squares.iter().zip(&block.products);
+        for ((left, right), (square, product)) in out.left.iter_mut().zip(&mut out.right).zip(constants) {
+            let (mut lefts, mut rights) = (vectors::<S, V>(left), vectors::<S, V>(right));
+            for v in 0..V {
+                // n^2 = q^2 |x - X|^2; a comparison, unlike a maximum, keeps a NaN.
+                let n2 = simd.mul_add_f64s(steep, lefts[v], simd.add_f64s(own[v], all(*square)));
+                let n = simd.sqrt_f64s(simd.select_f64s(simd.less_than_f64s(n2, zero), zero, n2));
+                let e = simd.mul_f64s(amplitude, exp_f64s(simd, simd.neg_f64s(n)));
+                let w = simd.mul_add_f64s(q, rights[v], all(-product));
+                let en = simd.mul_add_f64s(e, n, e);
+                energy[v] = simd.mul_add_f64s(en, w, energy[v]);
+                sum[v] = simd.mul_add_f64s(e, w, sum[v]);
+                (lefts[v], rights[v]) = (simd.mul_f64s(e, w), en);
             }
+            store::<S, V>(left, lefts);
+            store::<S, V>(right, rights);
         }
-        // A loop of its own, over flat arrays: else the exponential does not vectorize. The root takes the divider, the
-        // exponential all else.
-        for (e, n) in out.kernel.as_flattened_mut().iter_mut().zip(out.left.as_flattened_mut()) {
-            *n = n.sqrt();
-            *e = self.amplitude * exp_f64(-*n);
-        }
-        let (mut energy, mut sum) = (out.energy, out.sum);
-        for (((left, right), e), product) in
-            out.left.iter_mut().zip(&mut out.right).zip(&out.kernel).zip(&block.products)
-        {
-            for c in 0..LANES {
-                let w = self.q.mul_add(right[c], -product);
-                let en = e[c].mul_add(left[c], e[c]);
-                energy[c] = en.mul_add(w, energy[c]);
-                sum[c] = e[c].mul_add(w, sum[c]);
-                left[c] = e[c] * w;
-                right[c] = en;
-            }
-        }
-        (out.energy, out.sum) = (energy, sum);
+        store::<S, V>(&mut out.energy, energy);
+        store::<S, V>(&mut out.sum, sum);
     }
+}
+
+/// The vectors of eight frames.
+#[inline(always)]
+fn vectors<S: pulp::Simd, const V: usize>(lanes: &Lanes) -> [S::f64s; V] {
+    let all = S::as_simd_f64s(&**lanes).0;
+    std::array::from_fn(|v| all[v])
+}
+
+#[inline(always)]
+fn store<S: pulp::Simd, const V: usize>(lanes: &mut Lanes, vectors: [S::f64s; V]) {
+    S::as_mut_simd_f64s(&mut **lanes).0.copy_from_slice(&vectors);
 }
 
 /// One call, in a form that is compiled with the machine's vector instructions.
@@ -215,7 +226,7 @@ impl pulp::WithSimd for Task<'_> {
     fn with_simd<S: pulp::Simd>(self, simd: S) {
         let Task { centers, x, out } = self;
         match LANES / S::F64_LANES {
-            1 => centers.add_up_with::<S, 1, 2>(simd, x, out),
+            1 => centers.add_up_with::<S, 1, 4>(simd, x, out),
             2 => centers.add_up_with::<S, 2, 1>(simd, x, out),
             4 => centers.add_up_with::<S, 4, 1>(simd, x, out),
             _ => centers.add_up_with::<pulp::Scalar, 8, 1>(pulp::Scalar::new(), x, out),
@@ -231,19 +242,15 @@ fn product<S: pulp::Simd, const V: usize, const T: usize>(
     tiles: [(&[Lanes], &mut [Lanes]); T],
     add: bool,
 ) {
-    let vectors = |lanes: &Lanes| -> [S::f64s; V] {
-        let all = S::as_simd_f64s(lanes).0;
-        std::array::from_fn(|v| all[v])
-    };
     let inner = tiles.iter().map(|(frames, _)| frames.len()).min().unwrap_or(0);
     for (number, panel) in panels.chunks_exact(inner * PANEL).enumerate() {
         let first = number * PANEL;
         let mut sum = [[[simd.splat_f64s(0.0); V]; PANEL]; T];
         if add {
-            sum = std::array::from_fn(|t| std::array::from_fn(|p| vectors(&tiles[t].1[first + p])));
+            sum = std::array::from_fn(|t| std::array::from_fn(|p| vectors::<S, V>(&tiles[t].1[first + p])));
         }
         for (k, values) in panel.chunks_exact(PANEL).enumerate() {
-            let frames: [[S::f64s; V]; T] = std::array::from_fn(|t| vectors(&tiles[t].0[k]));
+            let frames: [[S::f64s; V]; T] = std::array::from_fn(|t| vectors::<S, V>(&tiles[t].0[k]));
             for p in 0..PANEL {
                 let value = simd.splat_f64s(values[p]);
                 for t in 0..T {
@@ -255,7 +262,7 @@ fn product<S: pulp::Simd, const V: usize, const T: usize>(
         }
         for (t, sum) in sum.iter().enumerate() {
             for (p, sum) in sum.iter().enumerate() {
-                S::as_mut_simd_f64s(&mut tiles[t].1[first + p]).0.copy_from_slice(sum);
+                store::<S, V>(&mut tiles[t].1[first + p], *sum);
             }
         }
     }

@@ -56,6 +56,27 @@ fn what_is_written_is_read_to_the_last_bit() {
     assert!(Gdml::load(&again).unwrap().parts().record.is_null());
 }
 
+/// Tiles of eight frames are taken four, two or one at a time: a frame's numbers are those it has alone.
+#[test]
+fn a_frame_has_the_same_numbers_whatever_is_beside_it() {
+    let mut field = field();
+    let (all, species) = (frames(70, 4), [7, 1, 1, 1]);
+    let alone: Vec<_> = all
+        .axis_chunks_iter(Axis(0), 1)
+        .map(|frame| {
+            let (energy, forces) = evaluate(&mut field, &species, frame).unwrap();
+            (energy[0], forces.index_axis_move(Axis(0), 0))
+        })
+        .collect();
+    for count in [1, 7, 8, 9, 16, 17, 24, 25, 31, 32, 33, 63, 70] {
+        let some = all.slice(s![..count, .., ..]);
+        let (energies, forces) = evaluate(&mut field, &species, some).unwrap();
+        for (k, (energy, own)) in alone[..count].iter().enumerate() {
+            assert_eq!((energies[k], forces.index_axis(Axis(0), k)), (*energy, own.view()), "{k} of {count}");
+        }
+    }
+}
+
 /// With weights, the energy term by term, and a file that a program without weights cannot take for its own.
 #[test]
 fn weights_are_kept_and_used() {
