@@ -15,23 +15,50 @@ pub(super) const LANES: usize = 8;
 /// Numbers of a panel, multiplied with the same frames: 6 x 2 registers hold the sums with AVX2, those of four tiles of
 /// frames with AVX-512.
 const PANEL: usize = 6;
-/// Centers that go through the four products while they are in the cache; a multiple of the panel.
+/// The most centers that go through the four products while they are in the cache; a multiple of the panel.
 const CENTERS: usize = 120;
 
 /// One number for each of the frames: a cache line.
 pub(super) type Lanes = Aligned<[f64; LANES]>;
 pub(super) const ZERO: Lanes = Aligned([0.0; LANES]);
 
-/// Centers of one block. Missing ones at the end of the last block are zero and add nothing.
+/// Centers of one block, K of them. Missing ones at the end of the last panel are zero and add nothing.
 #[derive(Debug, Clone)]
 struct Block {
-    /// X and A for the products forth: panels of centers, (CENTERS / PANEL, D, PANEL).
+    /// X and A for the products forth: panels of centers, (K / PANEL, D, PANEL).
     forth: [Vec<f64>; 2],
-    /// X and A for the products back: panels of descriptors, (ceil(D / PANEL), CENTERS, PANEL).
+    /// X and A for the products back: panels of descriptors, (ceil(D / PANEL), K, PANEL).
     back: [Vec<f64>; 2],
-    /// q^2 |X|^2 and q X . A, (CENTERS).
+    /// q^2 |X|^2 and q X . A, (K).
     squares: Vec<f64>,
     products: Vec<f64>,
+}
+
+impl Block {
+    /// Packs centers, (D) each.
+    fn new(descriptors: usize, q: f64, centers: &[[Vec<f64>; 2]]) -> Self {
+        let count = centers.len().next_multiple_of(PANEL);
+        let forth = || vec![0.0; count * descriptors];
+        let back = || vec![0.0; count * descriptors.next_multiple_of(PANEL)];
+        let mut block = Block {
+            forth: [forth(), forth()],
+            back: [back(), back()],
+            squares: vec![0.0; count],
+            products: vec![0.0; count],
+        };
+        for (k, parts) in centers.iter().enumerate() {
+            for (which, values) in parts.iter().enumerate() {
+                for (d, &value) in values.iter().enumerate() {
+                    block.forth[which][((k / PANEL) * descriptors + d) * PANEL + k % PANEL] = value;
+                    block.back[which][((d / PANEL) * count + k) * PANEL + d % PANEL] = value;
+                }
+            }
+            let [x, a] = parts;
+            block.squares[k] = q * q * x.iter().map(|v| v * v).sum::<f64>();
+            block.products[k] = q * x.iter().zip(a).map(|(v, w)| v * w).sum::<f64>();
+        }
+        block
+    }
 }
 
 /// All centers.
@@ -60,30 +87,8 @@ impl Centers {
     /// Packs centers: X less its mean and A, (D) each.
     pub fn new(descriptors: usize, sigma: f64, centers: impl Iterator<Item = [Vec<f64>; 2]>) -> Self {
         let q = 5.0_f64.sqrt() / sigma;
-        let mut blocks = Vec::new();
-        for (number, parts) in centers.enumerate() {
-            let k = number % CENTERS;
-            if k == 0 {
-                let forth = || vec![0.0; CENTERS * descriptors];
-                let back = || vec![0.0; CENTERS * descriptors.next_multiple_of(PANEL)];
-                blocks.push(Block {
-                    forth: [forth(), forth()],
-                    back: [back(), back()],
-                    squares: vec![0.0; CENTERS],
-                    products: vec![0.0; CENTERS],
-                });
-            }
-            let Some(block) = blocks.last_mut() else { continue };
-            for (which, values) in parts.iter().enumerate() {
-                for (d, &value) in values.iter().enumerate() {
-                    block.forth[which][((k / PANEL) * descriptors + d) * PANEL + k % PANEL] = value;
-                    block.back[which][((d / PANEL) * CENTERS + k) * PANEL + d % PANEL] = value;
-                }
-            }
-            let [x, a] = &parts;
-            block.squares[k] = q * q * x.iter().map(|v| v * v).sum::<f64>();
-            block.products[k] = q * x.iter().zip(a).map(|(v, w)| v * w).sum::<f64>();
-        }
+        let all: Vec<[Vec<f64>; 2]> = centers.collect();
+        let blocks = all.chunks(CENTERS).map(|some| Block::new(descriptors, q, some)).collect();
         Centers { descriptors, q, amplitude: 5.0 / (3.0 * sigma * sigma), blocks }
     }
 
@@ -145,20 +150,21 @@ impl Centers {
     ) {
         let Ok(out) = <&mut [Sums; T]>::try_from(out) else { return };
         let x: [&[Lanes]; T] = std::array::from_fn(|_| rest.next().unwrap_or_default());
+        let count = block.squares.len();
         for (which, panels) in block.forth.iter().enumerate() {
             let mut x = x.into_iter();
             let to = out.each_mut().map(|out| {
                 let to = if which == 0 { &mut out.left } else { &mut out.right };
-                (x.next().unwrap_or_default(), to.as_mut_slice())
+                (x.next().unwrap_or_default(), &mut to[..count])
             });
             product::<S, V, T>(simd, panels, to, false);
         }
         for (x, out) in x.into_iter().zip(out.iter_mut()) {
             self.kernel::<S, V>(simd, block, x, out);
         }
-        let back = out.each_mut().map(|out| (out.left.as_slice(), out.pull.as_mut_slice()));
+        let back = out.each_mut().map(|out| (&out.left[..count], out.pull.as_mut_slice()));
         product::<S, V, T>(simd, &block.back[0], back, true);
-        let back = out.each_mut().map(|out| (out.right.as_slice(), out.push.as_mut_slice()));
+        let back = out.each_mut().map(|out| (&out.right[..count], out.push.as_mut_slice()));
         product::<S, V, T>(simd, &block.back[1], back, true);
     }
 
