@@ -139,6 +139,10 @@ mod tests {
         let mut all: Vec<f64> = (-69_900..69_900).map(|k| f64::from(k) * 0.01 + 0.001_7).collect();
         all.extend([0.0, -0.0, 1e300, -1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-300]);
         pulp::Arch::new().dispatch(Lanes(all.clone()));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = pulp::x86::V3::try_new() {
+            pulp::Simd::vectorize(avx2, Lanes(all.clone()));
+        }
         pulp::WithSimd::with_simd(Lanes(all), pulp::Scalar::new());
     }
 }

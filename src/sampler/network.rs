@@ -334,6 +334,22 @@ mod tests {
     }
 
     #[test]
+    fn the_instruction_set_changes_no_byte() {
+        let (_, network) = network(&[30, 256, 70, 27]);
+        let mut input = vec![0.0; 31 * 30];
+        Stream::new(4, Purpose::Positions, 0).normals(&mut input);
+        for rows in [1, 5, 31] {
+            let task = || Forward { network: &network, input: &input[..rows * 30], rows };
+            let here = network.forward(&input[..rows * 30], rows);
+            assert_eq!(pulp::WithSimd::with_simd(task(), pulp::Scalar::new()), here);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(avx2) = pulp::x86::V3::try_new() {
+                assert_eq!(pulp::Simd::vectorize(avx2, task()), here);
+            }
+        }
+    }
+
+    #[test]
     fn layers_that_do_not_fit_are_refused() {
         let layer = |inputs, outputs| Layer {
             inputs,

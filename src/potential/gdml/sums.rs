@@ -273,3 +273,33 @@ fn product<S: pulp::Simd, const V: usize, const T: usize>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sampler::noise::{Purpose, Stream};
+
+    /// Centers that fill no block and no panel, tiles taken four, two and one at a time.
+    #[test]
+    fn the_instruction_set_changes_no_byte() {
+        const DESCRIPTORS: usize = 15;
+        let mut stream = Stream::new(6, Purpose::Data, 0);
+        let mut draw =
+            |scale: f64| -> Vec<f64> { (0..DESCRIPTORS).map(|_| scale * stream.normal()).collect() };
+        let centers: Vec<[Vec<f64>; 2]> = (0..151).map(|_| [draw(0.1), draw(1.0)]).collect();
+        let centers = Centers::new(DESCRIPTORS, 2.0, centers.into_iter());
+        let x: Vec<Lanes> =
+            (0..7 * DESCRIPTORS).map(|_| Aligned(std::array::from_fn(|_| 0.1 * draw(1.0)[0]))).collect();
+        let numbers = |run: &dyn Fn(Task)| -> Vec<Vec<Lanes>> {
+            let mut out: Vec<Sums> = (0..7).map(|_| centers.room()).collect();
+            run(Task { centers: &centers, x: &x, out: &mut out });
+            out.into_iter().map(|sums| [vec![sums.energy, sums.sum], sums.pull, sums.push].concat()).collect()
+        };
+        let here = numbers(&|task| pulp::Arch::new().dispatch(task));
+        assert!(here == numbers(&|task| pulp::WithSimd::with_simd(task, pulp::Scalar::new())));
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = pulp::x86::V3::try_new() {
+            assert!(here == numbers(&|task| pulp::Simd::vectorize(avx2, task)));
+        }
+    }
+}
