@@ -61,7 +61,8 @@ pub(crate) fn exp_f64(x: f64) -> f64 {
     f64::from_bits(p.to_bits().wrapping_add(shifted.to_bits() << 52))
 }
 
-/// The same numbers, to the last bit, for the lanes of a vector.
+/// The same numbers, to the last bit, for the lanes of a vector. As there, the NaN that arithmetic makes stays one; one with a
+/// payload of a caller's need not.
 #[inline(always)]
 pub(crate) fn exp_f64s<S: pulp::Simd>(simd: S, x: S::f64s) -> S::f64s {
     /// 1.5 * 2^20: a number with this added has its integer in the low bits of its upper half, as there are only shifts of
@@ -81,7 +82,7 @@ pub(crate) fn exp_f64s<S: pulp::Simd>(simd: S, x: S::f64s) -> S::f64s {
     let halves = |value| pulp::bytemuck::try_cast::<S::f64s, S::u32s>(value);
     match (halves(p), halves(simd.add_f64s(n, all(UPPER)))) {
         (Ok(p), Ok(n)) => {
-            // The lower half of n is zero, so nothing is carried.
+            // The lower half of a number n is zero, so nothing is carried.
             let power = simd.wrapping_dyn_shl_u32s(n, simd.splat_u32s(20));
             pulp::bytemuck::cast(simd.add_u32s(p, power))
         }

@@ -71,6 +71,11 @@ impl Equilibration {
         &self.settings
     }
 
+    /// Evaluations of one frame by the potential so far, those before a resume among them.
+    pub fn evaluations(&self) -> u64 {
+        self.counters.evaluations
+    }
+
     /// Runs until every quantity has converged, and gives the states. `progress` is asked after every iteration.
     /// Where a path is given, a checkpoint is written every so many iterations, at a stop, at the limit and where the
     /// potential fails.

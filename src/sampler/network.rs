@@ -340,11 +340,12 @@ mod tests {
         Stream::new(4, Purpose::Positions, 0).normals(&mut input);
         for rows in [1, 5, 31] {
             let task = || Forward { network: &network, input: &input[..rows * 30], rows };
-            let here = network.forward(&input[..rows * 30], rows);
-            assert_eq!(pulp::WithSimd::with_simd(task(), pulp::Scalar::new()), here);
+            let bits = |out: Vec<f32>| out.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            let here = bits(network.forward(&input[..rows * 30], rows));
+            assert_eq!(bits(pulp::WithSimd::with_simd(task(), pulp::Scalar::new())), here);
             #[cfg(target_arch = "x86_64")]
             if let Some(avx2) = pulp::x86::V3::try_new() {
-                assert_eq!(pulp::Simd::vectorize(avx2, task()), here);
+                assert_eq!(bits(pulp::Simd::vectorize(avx2, task())), here);
             }
         }
     }

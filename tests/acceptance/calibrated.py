@@ -95,19 +95,18 @@ def fit_errors(fit: Path, reference: Path, folder: Path) -> tuple[float, float]:
     return float(np.abs(ours["F"] - truth["F"]).mean()), float(np.sqrt((energy**2).mean()))
 
 
-def within(source: Path, reference: Path, fit: Path, folder: Path) -> tuple[float, Path]:
-    """Share and frames of the reference within the range of the window's distances: where a walk may go."""
-    frames, truth, orders = np.load(source), np.load(reference), np.load(fit)["perms"]
-    i, j = np.triu_indices(orders.shape[1], 1)
-
-    def inverses(positions: np.ndarray) -> np.ndarray:
-        return 1 / np.linalg.norm(positions[:, i] - positions[:, j], axis=-1)
-
-    known = np.concatenate([inverses(frames["R"][:, order]) for order in orders])
+def within(reference: Path, fit: Path, folder: Path) -> tuple[float, Path]:
+    """Share and frames of the reference where a walk may go: within the range of the fit's distances."""
+    truth, field = np.load(reference), np.load(fit)
+    orders, own = field["perms"], field["Rw_desc"].T
+    i, j = np.tril_indices(orders.shape[1], -1)
+    inverse = np.zeros((len(own), orders.shape[1], orders.shape[1]))
+    inverse[:, i, j] = inverse[:, j, i] = own
+    known = np.concatenate([inverse[:, order][:, :, order][:, i, j] for order in orders])
     low, high = known.min(0), known.max(0)
     margin = np.maximum(0.5 * (high - low), 0.15 * 0.5 * (high + low))
-    own = inverses(truth["R"])
-    good = ((own >= np.maximum(low - margin, 0.5 * low)) & (own <= high + margin)).all(1)
+    asked = 1 / np.linalg.norm(truth["R"][:, i] - truth["R"][:, j], axis=-1)
+    good = ((asked >= np.maximum(low - margin, 0.5 * low)) & (asked <= high + margin)).all(1)
     path = folder / "within.npz"
     np.savez(path, R=truth["R"][good], F=truth["F"][good], E=np.ravel(truth["E"])[good], z=truth["z"])
     return float(good.mean()), path
@@ -132,7 +131,7 @@ def figures(molecule: str, data: Path, seed: int, folder: Path) -> dict[str, Any
     found["seconds in all"] = seconds
     found["fit force"], fit_energy = fit_errors(fit, reference, folder)
     print(f"the fit's energy on the reference: {fit_energy:.3f} kcal/mol rms", flush=True)
-    share, confined = within(source, reference, fit, folder)
+    share, confined = within(reference, fit, folder)
     best = evaluate(confined, reference)
     print(
         f"the {100 * share:.1f} % of the reference within the fit's range, beside all of it: "

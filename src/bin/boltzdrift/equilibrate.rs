@@ -146,6 +146,7 @@ impl Equilibrate {
             drop(Writer::create(&self.output, &write_options(&data, run.settings().frames))?);
         }
         let bar = Bar::new(quiet, "equilibrating", "evaluations");
+        bar.begin(run.evaluations(), run.settings().most_evaluations);
         let checkpoints = leads.then_some((kept.as_path(), self.checkpoint_every));
         let pool = run.run(potential, checkpoints, &mut |progress| {
             bar.set(progress.evaluations, Some(progress.most_evaluations));

@@ -140,8 +140,8 @@ enum Shown {
 struct Lines {
     name: &'static str,
     what: String,
-    /// What an earlier run did, and when this one began; not before its first word.
-    begun: Option<(u64, Instant)>,
+    /// What an earlier run did, and when this one began.
+    begun: (u64, Instant),
     last: Instant,
     note: String,
 }
@@ -149,8 +149,7 @@ struct Lines {
 impl Lines {
     fn text(&self, position: u64, total: Option<u64>, elapsed: Duration) -> String {
         let Lines { name, what, note, .. } = self;
-        let rate = position.saturating_sub(self.begun.map_or(0, |begun| begun.0)) as f64
-            / elapsed.as_secs_f64().max(1e-9);
+        let rate = position.saturating_sub(self.begun.0) as f64 / elapsed.as_secs_f64().max(1e-9);
         let of = total.map_or_else(String::new, |total| format!(" of {total}"));
         let left = total.filter(|_| rate > 0.0).map(|total| total.saturating_sub(position) as f64 / rate);
         let left = left.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -169,7 +168,7 @@ impl Bar {
                 true => Shown::Lines(RefCell::new(Lines {
                     name,
                     what: what.to_owned(),
-                    begun: None,
+                    begun: (0, now),
                     last: now,
                     note: String::new(),
                 })),
@@ -186,26 +185,21 @@ impl Bar {
         Bar(Shown::Bar(bar))
     }
 
-    /// How far it is, of how many where known. Where it is at the first call counts as an earlier run's.
+    /// How far it is, of how many where known.
     pub fn set(&self, position: u64, total: Option<u64>) {
         match &self.0 {
             Shown::Nothing => {}
             Shown::Bar(bar) => {
-                let first = bar.length().is_none();
                 if let Some(total) = total {
                     bar.set_length(total.max(position));
                 }
                 bar.set_position(position);
-                if first {
-                    bar.reset_eta();
-                }
             }
             Shown::Lines(lines) => {
                 let mut lines = lines.borrow_mut();
-                let (_, since) = *lines.begun.get_or_insert_with(|| (position, Instant::now()));
                 if lines.last.elapsed() >= LINES {
                     lines.last = Instant::now();
-                    log::info!("{}", lines.text(position, total, since.elapsed()));
+                    log::info!("{}", lines.text(position, total, lines.begun.1.elapsed()));
                 }
             }
         }
@@ -220,7 +214,7 @@ impl Bar {
                 bar.set_position(position);
                 bar.reset_eta();
             }
-            Shown::Lines(lines) => lines.borrow_mut().begun = Some((position, Instant::now())),
+            Shown::Lines(lines) => lines.borrow_mut().begun = (position, Instant::now()),
         }
     }
 
@@ -257,7 +251,7 @@ mod tests {
         let mut lines = Lines {
             name: "labeling",
             what: "frames".into(),
-            begun: Some((1000, now)),
+            begun: (1000, now),
             last: now,
             note: String::new(),
         };
@@ -266,25 +260,5 @@ mod tests {
         lines.note = "loss 0.5".into();
         let said = lines.text(1000, None, Duration::from_secs(60));
         assert_eq!(said, "labeling: 1000 frames, 0.000 a second; loss 0.5");
-    }
-
-    #[test]
-    fn what_is_done_at_the_first_word_is_an_earlier_runs() {
-        let lines = Lines {
-            name: "equilibrating",
-            what: "evaluations".into(),
-            begun: None,
-            last: Instant::now(),
-            note: String::new(),
-        };
-        let bar = Bar(Shown::Lines(RefCell::new(lines)));
-        let begun = || match &bar.0 {
-            Shown::Lines(lines) => lines.borrow().begun.map(|begun| begun.0),
-            _ => None,
-        };
-        bar.set(1000, Some(2000));
-        assert_eq!(begun(), Some(1000));
-        bar.set(1100, Some(2000));
-        assert_eq!(begun(), Some(1000));
     }
 }

@@ -188,6 +188,7 @@ impl Train {
             say(&describe(&data, &trainer, &said))?;
         }
         let bar = Bar::new(quiet, "training", "steps");
+        bar.begin(trainer.step() as u64, trainer.settings().steps as u64);
         let start = Instant::now();
         let ended = trainer.run(Some((&kept, self.checkpoint_every)), &mut |progress| {
             bar.set(progress.step as u64, Some(progress.steps as u64));

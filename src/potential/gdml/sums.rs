@@ -85,10 +85,16 @@ pub(super) struct Sums {
 
 impl Centers {
     /// Packs centers: X less its mean and A, (D) each.
-    pub fn new(descriptors: usize, sigma: f64, centers: impl Iterator<Item = [Vec<f64>; 2]>) -> Self {
+    pub fn new(descriptors: usize, sigma: f64, mut centers: impl Iterator<Item = [Vec<f64>; 2]>) -> Self {
         let q = 5.0_f64.sqrt() / sigma;
-        let all: Vec<[Vec<f64>; 2]> = centers.collect();
-        let blocks = all.chunks(CENTERS).map(|some| Block::new(descriptors, q, some)).collect();
+        let mut blocks = Vec::new();
+        loop {
+            let some: Vec<[Vec<f64>; 2]> = centers.by_ref().take(CENTERS).collect();
+            if some.is_empty() {
+                break;
+            }
+            blocks.push(Block::new(descriptors, q, &some));
+        }
         Centers { descriptors, q, amplitude: 5.0 / (3.0 * sigma * sigma), blocks }
     }
 
@@ -290,10 +296,13 @@ mod tests {
         let centers = Centers::new(DESCRIPTORS, 2.0, centers.into_iter());
         let x: Vec<Lanes> =
             (0..7 * DESCRIPTORS).map(|_| Aligned(std::array::from_fn(|_| 0.1 * draw(1.0)[0]))).collect();
-        let numbers = |run: &dyn Fn(Task)| -> Vec<Vec<Lanes>> {
+        let numbers = |run: &dyn Fn(Task)| -> Vec<u64> {
             let mut out: Vec<Sums> = (0..7).map(|_| centers.room()).collect();
             run(Task { centers: &centers, x: &x, out: &mut out });
-            out.into_iter().map(|sums| [vec![sums.energy, sums.sum], sums.pull, sums.push].concat()).collect()
+            let all = out
+                .iter()
+                .flat_map(|sums| [&sums.energy, &sums.sum].into_iter().chain(&sums.pull).chain(&sums.push));
+            all.flat_map(|lanes| lanes.map(f64::to_bits)).collect()
         };
         let here = numbers(&|task| pulp::Arch::new().dispatch(task));
         assert!(here == numbers(&|task| pulp::WithSimd::with_simd(task, pulp::Scalar::new())));
