@@ -152,7 +152,7 @@ fn the_killed_command_ends_with_the_bytes_of_an_undisturbed_one() {
     let folder = room.path();
     let total = 4000;
     frames(&folder.join("data.npz"), total);
-    field(1500).save(folder.join("field.npz")).unwrap();
+    field(6000).save(folder.join("field.npz")).unwrap();
     let command = |output: &str| {
         format!("label data.npz -o {output} --potential gdml:field.npz --batch {BATCH} --threads 1")
     };
@@ -204,7 +204,7 @@ fn an_interrupted_command_says_how_to_go_on() {
     let room = tempfile::tempdir().unwrap();
     let folder = room.path();
     frames(&folder.join("data.npz"), 4000);
-    field(1500).save(folder.join("field.npz")).unwrap();
+    field(6000).save(folder.join("field.npz")).unwrap();
     let command = "label data.npz -o out.npz --potential gdml:field.npz --batch 2";
     let child = boltzdrift()
         .current_dir(folder)
